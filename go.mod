@@ -1,0 +1,3 @@
+module github.com/go-awsauth/awsauth
+
+go 1.25
