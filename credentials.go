@@ -1,0 +1,271 @@
+package awsauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+)
+
+// ErrNoCredentials is what a source returns, wrapped with its reason, when it
+// has no credentials to offer. A [Chain] then asks its next source; any other
+// error stops the chain.
+var ErrNoCredentials = errors.New("awsauth: no credentials")
+
+// Credentials are an AWS access key. They are themselves a [Provider].
+//
+// The secret and the token never print: every fmt verb, log/slog and
+// encoding/json show the access key ID alone.
+type Credentials struct {
+	AccessKeyID     string
+	SecretAccessKey string
+	SessionToken    string    // "": long-term keys, no token is sent
+	Expires         time.Time // zero: they do not expire
+}
+
+// A Provider is a source of credentials.
+//
+// Retrieve must be safe for many goroutines. It is called for every signature,
+// so a source that is slow to ask belongs in a [Cache].
+type Provider interface {
+	Retrieve(ctx context.Context) (Credentials, error)
+}
+
+// A ProviderFunc is a function as a [Provider].
+type ProviderFunc func(ctx context.Context) (Credentials, error)
+
+// Retrieve calls f.
+func (f ProviderFunc) Retrieve(ctx context.Context) (Credentials, error) { return f(ctx) }
+
+// Retrieve returns c, or an error where a key or its secret is empty: an empty
+// explicit key is a mistake, never a reason to sign as somebody else.
+func (c Credentials) Retrieve(context.Context) (Credentials, error) {
+	return c, c.check()
+}
+
+// Format prints the access key ID and nothing else, whatever the verb.
+func (c Credentials) Format(f fmt.State, verb rune) { io.WriteString(f, c.redacted()) }
+
+// MarshalText returns what Format prints; encoding/json, encoding/xml and
+// log/slog use it.
+func (c Credentials) MarshalText() ([]byte, error) { return []byte(c.redacted()), nil }
+
+func (c Credentials) redacted() string {
+	return "awsauth.Credentials{" + c.AccessKeyID + ", secret not shown}"
+}
+
+// check refuses keys that no request can be signed with.
+func (c *Credentials) check() error {
+	switch {
+	case c.AccessKeyID == "" && c.SecretAccessKey == "":
+		return errors.New("awsauth: empty credentials: set AccessKeyID and SecretAccessKey")
+	case c.AccessKeyID == "":
+		return errors.New("awsauth: empty access key ID: set AccessKeyID")
+	case c.SecretAccessKey == "":
+		return errors.New("awsauth: empty secret access key: set SecretAccessKey")
+	case !printable(c.AccessKeyID):
+		return errors.New("awsauth: the access key ID has a space or a control character: was it read with its line end?")
+	case strings.ContainsAny(c.SecretAccessKey, "\r\n"):
+		return errors.New("awsauth: the secret access key has a line end: trim it")
+	case !printable(c.SessionToken):
+		return errors.New("awsauth: the session token has a space or a control character: was it read with its line end?")
+	}
+	return nil
+}
+
+func (c *Credentials) expired(now time.Time) bool {
+	return !c.Expires.IsZero() && !now.Before(c.Expires)
+}
+
+// printable reports whether s can stand in a header and in a credential scope.
+func printable(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] <= ' ' || s[i] == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// A Chain asks its sources in order and returns the first credentials found.
+// It goes on past a source only on [ErrNoCredentials]. When no source has any,
+// the error wraps ErrNoCredentials and gives the reason of each.
+type Chain []Provider
+
+// Retrieve returns the credentials of the first source that has some.
+func (c Chain) Retrieve(ctx context.Context) (Credentials, error) {
+	reasons := make([]string, 0, 4)
+	for i, p := range c {
+		if p == nil {
+			return Credentials{}, fmt.Errorf("awsauth: source %d of the credential chain is nil", i)
+		}
+		creds, err := p.Retrieve(ctx)
+		if err == nil {
+			return creds, nil
+		}
+		if !errors.Is(err, ErrNoCredentials) {
+			if len(reasons) > 0 {
+				err = fmt.Errorf("%w (before it: %s)", err, strings.Join(reasons, "; "))
+			}
+			return Credentials{}, err
+		}
+		reasons = append(reasons, strings.TrimPrefix(err.Error(), ErrNoCredentials.Error()+": "))
+	}
+	if len(c) == 0 {
+		reasons = append(reasons, "the chain has no sources")
+	}
+	return Credentials{}, fmt.Errorf("%w: %s", ErrNoCredentials, strings.Join(reasons, "; "))
+}
+
+const (
+	// From earlyRefresh before expiry one goroutine fetches new keys while
+	// the others go on signing with the old; from lateRefresh on, all wait.
+	earlyRefresh = 15 * time.Minute
+	lateRefresh  = 5 * time.Minute
+
+	// retryRefresh passes between a failed refresh and the next.
+	retryRefresh = 10 * time.Second
+
+	// fetchTimeout ends a fetch whose source does not answer. It leaves time
+	// for a source that asks a person.
+	fetchTimeout = time.Minute
+)
+
+// Cache returns a Provider that keeps what p returned until shortly before it
+// expires.
+//
+// One fetch runs at a time, however many callers wait for it. A caller stops
+// waiting when its own context ends; the fetch goes on for the others, for one
+// minute at most. Fifteen minutes before expiry the keys are renewed in the
+// background while callers go on with the old ones; in the last five minutes
+// callers wait. Keys found to live less than an hour at a refresh are renewed
+// when a quarter of that life is left, and waited for in its last twelfth.
+// Where a refresh fails, keys that are still valid stay in use and the next
+// try is ten seconds later. Expired keys are never returned, and errors are
+// not kept.
+func Cache(p Provider) Provider { return &cache{source: p} }
+
+type cache struct {
+	source   Provider
+	keepNone time.Duration // how long an ErrNoCredentials stands; 0: not at all
+
+	mu     sync.Mutex   // guards the fields below
+	keys   *Credentials // nil: none yet. A pointer, so that no print of a cache shows a secret
+	early  time.Time    // when to refresh them in the background
+	late   time.Time    // when to wait for that
+	retry  time.Time    // not before this, after a failed refresh; zero: none failed
+	none   error        // the last ErrNoCredentials
+	noneTo time.Time    // until when it stands
+	flight *flight      // nil: no fetch is running
+}
+
+// A flight is one fetch. Its result is written before done is closed.
+type flight struct {
+	done chan struct{}
+	keys *Credentials
+	err  error
+}
+
+func (c *cache) Retrieve(ctx context.Context) (Credentials, error) {
+	c.mu.Lock()
+	// Expiry is a time of day: the monotonic clock stands still in a suspended machine.
+	now := time.Now().Round(0)
+	if keys := c.keys; keys != nil && !keys.expired(now) {
+		if keys.Expires.IsZero() || now.Before(c.early) || now.Before(c.retry) {
+			c.mu.Unlock()
+			return *keys, nil
+		}
+		f := c.fetch(ctx)
+		// After a failure the tries go on behind the callers' backs.
+		wait := !now.Before(c.late) && c.retry.IsZero()
+		c.mu.Unlock()
+		if !wait {
+			return *keys, nil
+		}
+		fresh, err := f.wait(ctx)
+		if err != nil && ctx.Err() == nil && !keys.expired(time.Now().Round(0)) {
+			return *keys, nil
+		}
+		return fresh, err
+	}
+	if c.none != nil && now.Before(c.noneTo) {
+		defer c.mu.Unlock()
+		return Credentials{}, c.none
+	}
+	f := c.fetch(ctx)
+	c.mu.Unlock()
+	return f.wait(ctx)
+}
+
+func (f *flight) wait(ctx context.Context) (Credentials, error) {
+	select {
+	case <-f.done:
+	case <-ctx.Done():
+		return Credentials{}, ctx.Err()
+	}
+	if f.err != nil {
+		return Credentials{}, f.err
+	}
+	return *f.keys, nil
+}
+
+// fetch joins the fetch that is running, or starts one that outlives the
+// caller. c.mu is held.
+func (c *cache) fetch(ctx context.Context) *flight {
+	if c.flight != nil {
+		return c.flight
+	}
+	f := &flight{done: make(chan struct{})}
+	c.flight = f
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
+	// A source that ignores its context is left behind.
+	context.AfterFunc(ctx, func() {
+		c.land(f, Credentials{}, errors.New("awsauth: the credential source did not answer in time"))
+	})
+	go func() {
+		defer cancel() // lands the flight also where the source ends its goroutine
+		keys, err := c.source.Retrieve(ctx)
+		c.land(f, keys, err)
+	}()
+	return f
+}
+
+// land ends flight f with what it brought, once.
+func (c *cache) land(f *flight, keys Credentials, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flight != f {
+		return
+	}
+	c.flight = nil
+	defer close(f.done)
+
+	now := time.Now().Round(0)
+	if err == nil {
+		err = keys.check()
+	}
+	if err == nil && keys.expired(now) {
+		err = fmt.Errorf("awsauth: the credential source returned keys that expired at %s: is the clock right?", keys.Expires.UTC().Format(time.RFC3339))
+	}
+	if err != nil {
+		f.err = err
+		c.retry = now.Add(retryRefresh)
+		if c.keepNone > 0 && errors.Is(err, ErrNoCredentials) {
+			c.none, c.noneTo = err, now.Add(c.keepNone)
+		}
+		return
+	}
+
+	// The first keys may be near their end already, and say nothing of how
+	// long the source's keys live. Those of a refresh do.
+	early, late := earlyRefresh, lateRefresh
+	if life := keys.Expires.Sub(now); c.keys != nil {
+		early, late = min(early, life/4), min(late, life/12)
+	}
+	f.keys, c.keys = &keys, &keys
+	c.early, c.late = keys.Expires.Add(-early), keys.Expires.Add(-late)
+	c.retry, c.none = time.Time{}, nil
+}

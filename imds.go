@@ -1,0 +1,303 @@
+package awsauth
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+// EC2Role is the [Provider] of the role that an EC2 instance runs as, asked of
+// the instance metadata service and cached until shortly before it expires, as
+// [Cache] says. The zero value is ready to use; use it by pointer and keep it,
+// for it holds the cache.
+//
+// It speaks IMDSv2, and version 1 only where the service answers the request
+// for a token with 403, 404 or 405. Requests use no proxy and follow no
+// redirect. A fetch takes at most five seconds; off EC2 the first call fails in
+// under a second, with [ErrNoCredentials], and that answer stands for five
+// seconds.
+//
+// The environment configures it:
+//
+//	AWS_EC2_METADATA_DISABLED=true             it has no credentials
+//	AWS_EC2_METADATA_V1_DISABLED=true          never version 1
+//	AWS_EC2_METADATA_SERVICE_ENDPOINT          in place of http://169.254.169.254
+//	AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE     IPv6: http://[fd00:ec2::254]
+//
+// In a container on EC2, version 2 needs the instance's hop limit to be 2.
+//
+// See https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html
+type EC2Role struct {
+	Endpoint  string                   // "": from the environment, else http://169.254.169.254
+	Getenv    func(name string) string // nil: os.Getenv
+	Transport http.RoundTripper        // nil: one without a proxy, and a quarter of a second to connect
+
+	once  sync.Once // sets up cache
+	cache cache
+}
+
+const (
+	imdsTimeout      = 5 * time.Second        // a whole fetch
+	imdsTokenTimeout = 900 * time.Millisecond // the first request: off EC2 nobody answers it
+	imdsGetTimeout   = time.Second            // each further try
+	imdsKeepNone     = 5 * time.Second        // how long "no role here" stands
+	imdsTries        = 3
+	imdsMaxReply     = 64 << 10
+	imdsRolePath     = "/latest/meta-data/iam/security-credentials/"
+)
+
+// Retrieve returns the instance role's keys.
+func (r *EC2Role) Retrieve(ctx context.Context) (Credentials, error) {
+	if strings.EqualFold(r.getenv("AWS_EC2_METADATA_DISABLED"), "true") {
+		return Credentials{}, fmt.Errorf("%w: the EC2 metadata service is disabled by AWS_EC2_METADATA_DISABLED", ErrNoCredentials)
+	}
+	r.once.Do(func() {
+		r.cache.source = ProviderFunc(r.fetch)
+		r.cache.keepNone = imdsKeepNone
+	})
+	return r.cache.Retrieve(ctx)
+}
+
+func (r *EC2Role) getenv(name string) string {
+	if r.Getenv != nil {
+		return r.Getenv(name)
+	}
+	return os.Getenv(name)
+}
+
+func (r *EC2Role) endpoint() (string, error) {
+	e := r.Endpoint
+	if e == "" {
+		e = strings.TrimSpace(r.getenv("AWS_EC2_METADATA_SERVICE_ENDPOINT"))
+	}
+	switch {
+	case e != "":
+	case strings.EqualFold(r.getenv("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE"), "IPv6"):
+		e = "http://[fd00:ec2::254]"
+	default:
+		e = "http://169.254.169.254"
+	}
+	u, err := url.Parse(e)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return "", errors.New("awsauth: the EC2 metadata endpoint is not an http URL: set AWS_EC2_METADATA_SERVICE_ENDPOINT like http://169.254.169.254")
+	}
+	return strings.TrimRight(e, "/"), nil
+}
+
+// fetch asks for the role and its keys. It keeps no token: a fetch is rare, and
+// a token that lives a minute can't be found dead hours later.
+func (r *EC2Role) fetch(ctx context.Context) (Credentials, error) {
+	ctx, cancel := context.WithTimeout(ctx, imdsTimeout)
+	defer cancel()
+	endpoint, err := r.endpoint()
+	if err != nil {
+		return Credentials{}, err
+	}
+	c := imdsClient{role: r, endpoint: endpoint, transport: r.Transport}
+	if c.transport == nil {
+		c.transport = &http.Transport{
+			DialContext:            (&net.Dialer{Timeout: 250 * time.Millisecond}).DialContext,
+			DisableKeepAlives:      true,
+			MaxResponseHeaderBytes: 16 << 10,
+		}
+	}
+	if err := c.getToken(ctx); err != nil {
+		return Credentials{}, err
+	}
+
+	status, body, err := c.get(ctx, imdsRolePath)
+	if err != nil {
+		return Credentials{}, fmt.Errorf("awsauth: EC2 metadata, role name: %w", err)
+	}
+	switch {
+	case status == http.StatusNotFound:
+		return Credentials{}, fmt.Errorf("%w: the EC2 instance has no role attached", ErrNoCredentials)
+	case status == http.StatusForbidden && c.token == "": // no token, and no version 1 either
+		return Credentials{}, fmt.Errorf("%w: the EC2 metadata service is turned off", ErrNoCredentials)
+	}
+	name, _, _ := strings.Cut(strings.TrimSpace(string(body)), "\n")
+	if name = strings.TrimSpace(name); status != http.StatusOK || name == "" {
+		return Credentials{}, fmt.Errorf("awsauth: EC2 metadata, role name: status %d, %d bytes", status, len(body))
+	}
+
+	status, body, err = c.get(ctx, imdsRolePath+url.PathEscape(name))
+	if err != nil {
+		return Credentials{}, fmt.Errorf("awsauth: EC2 metadata, role keys: %w", err)
+	}
+	if status != http.StatusOK {
+		return Credentials{}, fmt.Errorf("awsauth: EC2 metadata, role keys: status %d", status)
+	}
+	return parseRole(body)
+}
+
+func parseRole(body []byte) (Credentials, error) {
+	var reply struct {
+		Code, AccessKeyID, SecretAccessKey, Token string
+		Expiration                                time.Time
+	}
+	// The decoder's own error may quote the reply.
+	if json.Unmarshal(body, &reply) != nil {
+		return Credentials{}, errors.New("awsauth: EC2 metadata, role keys: the reply is not the JSON it should be")
+	}
+	if !strings.EqualFold(reply.Code, "Success") {
+		code := reply.Code
+		if !isWord(code) {
+			code = "no code"
+		}
+		return Credentials{}, fmt.Errorf("awsauth: EC2 metadata, role keys: the service says %s, not Success", code)
+	}
+	if reply.Expiration.IsZero() {
+		return Credentials{}, errors.New("awsauth: EC2 metadata, role keys: the reply has no Expiration")
+	}
+	return Credentials{
+		AccessKeyID:     reply.AccessKeyID,
+		SecretAccessKey: reply.SecretAccessKey,
+		SessionToken:    reply.Token,
+		Expires:         reply.Expiration,
+	}, nil
+}
+
+// isWord reports whether s is an error code such as AssumeRoleUnauthorizedAccess,
+// and not something else of a reply.
+func isWord(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if c := s[i] | 0x20; c < 'a' || c > 'z' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 64
+}
+
+// An imdsClient makes the requests of one fetch.
+type imdsClient struct {
+	role      *EC2Role
+	endpoint  string
+	transport http.RoundTripper
+	token     string // "": version 1
+}
+
+// getToken asks for a token of version 2. A service that has none is spoken to
+// in version 1.
+func (c *imdsClient) getToken(ctx context.Context) error {
+	parent := ctx
+	ctx, cancel := context.WithTimeout(ctx, imdsTokenTimeout)
+	defer cancel()
+	status, body, err := c.retry(ctx, imdsTokenTimeout, http.MethodPut, "/latest/api/token")
+	switch {
+	case parent.Err() != nil:
+		return parent.Err()
+	case errors.Is(err, errReplyTooLong):
+		return fmt.Errorf("awsauth: EC2 metadata, token: %w", err)
+	case err != nil:
+		return fmt.Errorf("%w: no EC2 metadata service at %s: %w", ErrNoCredentials, c.endpoint, err)
+	case status == http.StatusForbidden, status == http.StatusNotFound, status == http.StatusMethodNotAllowed:
+		if strings.EqualFold(c.role.getenv("AWS_EC2_METADATA_V1_DISABLED"), "true") {
+			return fmt.Errorf("awsauth: EC2 metadata, token: status %d, and AWS_EC2_METADATA_V1_DISABLED forbids version 1", status)
+		}
+		c.token = ""
+		return nil
+	case status != http.StatusOK:
+		return fmt.Errorf("awsauth: EC2 metadata, token: status %d", status)
+	}
+	c.token = strings.TrimSpace(string(body))
+	if c.token == "" || !printable(c.token) {
+		return errors.New("awsauth: EC2 metadata, token: the reply is not a token")
+	}
+	return nil
+}
+
+// get is a GET with the token, renewed once where the service no longer takes it.
+func (c *imdsClient) get(ctx context.Context, path string) (int, []byte, error) {
+	status, body, err := c.retry(ctx, imdsGetTimeout, http.MethodGet, path)
+	if err == nil && status == http.StatusUnauthorized {
+		if err := c.getToken(ctx); err != nil {
+			return 0, nil, err
+		}
+		status, body, err = c.retry(ctx, imdsGetTimeout, http.MethodGet, path)
+	}
+	return status, body, err
+}
+
+// retry repeats a request that failed on its way or met a busy service.
+func (c *imdsClient) retry(ctx context.Context, timeout time.Duration, method, path string) (status int, body []byte, err error) {
+	for try := range imdsTries {
+		if try > 0 {
+			select {
+			case <-time.After(50 * time.Millisecond << try):
+			case <-ctx.Done():
+				return status, body, err
+			}
+		}
+		status, body, err = c.do(ctx, timeout, method, path)
+		busy := status == http.StatusTooManyRequests || status >= 500
+		if err == nil && !busy || errors.Is(err, errReplyTooLong) || ctx.Err() != nil {
+			break
+		}
+		// Nobody there: the answer won't be another in 50 milliseconds.
+		if method == http.MethodPut && err != nil {
+			break
+		}
+	}
+	return status, body, err
+}
+
+func (c *imdsClient) do(ctx context.Context, timeout time.Duration, method, path string) (int, []byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, c.endpoint+path, nil)
+	if err != nil {
+		return 0, nil, err
+	}
+	switch {
+	case method == http.MethodPut:
+		req.Header.Set("X-Aws-Ec2-Metadata-Token-Ttl-Seconds", "60")
+	case c.token != "":
+		req.Header.Set("X-Aws-Ec2-Metadata-Token", c.token)
+	}
+	return roundTrip(c.transport, req, imdsMaxReply)
+}
+
+var errReplyTooLong = errors.New("the reply is too long")
+
+// roundTrip sends a request to a credential endpoint and reads the reply, up
+// to max bytes. A RoundTripper follows no redirect: one could lead a token away.
+func roundTrip(t http.RoundTripper, req *http.Request, max int64) (status int, body []byte, err error) {
+	resp, err := t.RoundTrip(req)
+	if err != nil {
+		return 0, nil, withoutReply(err)
+	}
+	defer resp.Body.Close()
+	body, err = io.ReadAll(io.LimitReader(resp.Body, max+1))
+	if err != nil {
+		return 0, nil, withoutReply(err)
+	}
+	if int64(len(body)) > max {
+		return 0, nil, errReplyTooLong
+	}
+	return resp.StatusCode, body, nil
+}
+
+// withoutReply says why an exchange failed. What net/http says of a malformed
+// reply quotes it.
+func withoutReply(err error) error {
+	var op *net.OpError
+	var timeout net.Error
+	switch {
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return errors.New("no answer in time")
+	case errors.Is(err, context.Canceled):
+		return context.Canceled
+	case errors.As(err, &op):
+		return op
+	}
+	return errors.New("the connection broke or the reply is not HTTP")
+}
