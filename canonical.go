@@ -1,0 +1,436 @@
+package awsauth
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// readURL reads the method, an opaque URL and the host.
+func (m *message) readURL() error {
+	if !isToken(m.req.Method) && m.req.Method != "" {
+		return fmt.Errorf("awsauth: %q is not an HTTP method: set Request.Method", m.req.Method)
+	}
+	if u := m.req.URL; u.Opaque != "" {
+		// Over HTTP/1.1 net/http sends an opaque URL whole, over HTTP/2 its path.
+		parsed, err := url.Parse((&url.URL{Scheme: u.Scheme, Opaque: u.Opaque}).String())
+		if err != nil || parsed.Opaque != "" || parsed.RawQuery != "" || parsed.Fragment != "" ||
+			parsed.Host != "" && parsed.Host != u.Host && parsed.Host != m.req.Host {
+			return errors.New("awsauth: URL.Opaque is not //host/path with the URL's own host: use URL.Path and URL.RawPath")
+		}
+		e := m.edit()
+		e.Opaque, e.Path, e.RawPath = "", parsed.Path, parsed.RawPath
+	}
+	var err error
+	m.host, err = wireHost(m.url, m.req.Host)
+	return err
+}
+
+// wireHost returns the host as it will be sent, without the scheme's own port.
+func wireHost(u *url.URL, host string) (string, error) {
+	if host == "" {
+		host = u.Host
+	}
+	if host == "" {
+		return "", errors.New("awsauth: the request has no host: set URL.Host")
+	}
+	for i := 0; i < len(host); i++ {
+		if c := host[i]; !unreserved(c) && c != ':' && c != '[' && c != ']' {
+			sent, err := askNetHTTP(host)
+			if err != nil {
+				return "", err
+			}
+			host = sent
+			break
+		}
+	}
+	switch u.Scheme {
+	case "https", "wss":
+		host = strings.TrimSuffix(host, ":443")
+	case "http", "ws":
+		host = strings.TrimSuffix(host, ":80")
+	}
+	return strings.TrimSuffix(host, ":"), nil
+}
+
+// askNetHTTP returns host as net/http writes it: in Punycode, and without the
+// zone of an IPv6 address.
+func askNetHTTP(host string) (string, error) {
+	var b bytes.Buffer
+	err := (&http.Request{Method: "GET", URL: &url.URL{Path: "/"}, Host: host}).Write(&b)
+	_, sent, _ := strings.Cut(b.String(), "\r\nHost: ")
+	sent, _, _ = strings.Cut(sent, "\r\n")
+	if err != nil || sent == "" {
+		return "", fmt.Errorf("awsauth: net/http can't send the host %q: correct URL.Host or Request.Host", host)
+	}
+	return sent, nil
+}
+
+// readPath makes the canonical URI. For the S3 family the URL is set to it:
+// servers agree on the encoded form alone.
+func (m *message) readPath() error {
+	path := m.url.Path
+	if path == "" {
+		m.path = append(m.path, '/')
+		return nil
+	}
+	if path[0] != '/' {
+		return fmt.Errorf("awsauth: the path %q does not begin with a slash: set URL.Path to %q", path, "/"+path)
+	}
+	escaped := m.url.EscapedPath()
+	if !m.s3 {
+		m.path = appendCleanPath(m.path, escaped)
+		return nil
+	}
+	m.path = appendEscaped(m.path, path, '/')
+	if string(m.path) != escaped {
+		m.edit().RawPath = string(m.path)
+	}
+	return nil
+}
+
+// appendCleanPath appends the canonical URI of services other than S3: without
+// dot segments and repeated slashes, and encoded again.
+func appendCleanPath(b []byte, path string) []byte {
+	start := len(b)
+	for segment := range strings.SplitSeq(path, "/") {
+		switch segment {
+		case "", ".":
+		case "..":
+			b = b[:start+max(0, bytes.LastIndexByte(b[start:], '/'))]
+		default:
+			b = append(b, '/')
+			b = appendEscaped(b, segment, 0)
+		}
+	}
+	if len(b) == start || strings.HasSuffix(path, "/") {
+		b = append(b, '/')
+	}
+	return b
+}
+
+// readQuery makes the query that will be sent: every part encoded, in the
+// caller's order, and without an earlier signature.
+func (m *message) readQuery(presign bool) error {
+	raw := m.url.RawQuery
+	if raw == "" {
+		return nil
+	}
+	presigned := presign || strings.HasPrefix(raw, "X-Amz-Signature=") || strings.Contains(raw, "&X-Amz-Signature=")
+	for part := range strings.SplitSeq(raw, "&") {
+		if part == "" {
+			continue // neither a name nor a value: servers differ on it
+		}
+		name, value, hasValue := strings.Cut(part, "=")
+		before := len(m.query)
+		if before > 0 {
+			m.query = append(m.query, '&')
+		}
+		start := len(m.query)
+		var err error
+		if m.query, err = appendReescaped(m.query, name); err != nil {
+			return err
+		}
+		if presigned && isSignatureParam(m.query[start:]) {
+			m.query = m.query[:before]
+			continue
+		}
+		if hasValue {
+			if m.query, err = appendReescaped(append(m.query, '='), value); err != nil {
+				return err
+			}
+		}
+	}
+	if string(m.query) != raw {
+		m.edit().RawQuery = string(m.query)
+	}
+	m.addParams(m.query)
+	return nil
+}
+
+// addParams adds the parts of an encoded query. They stay slices of it.
+func (m *message) addParams(query []byte) {
+	for len(query) > 0 {
+		var part []byte
+		part, query, _ = bytes.Cut(query, []byte{'&'})
+		name, value, _ := bytes.Cut(part, []byte{'='})
+		m.params = append(m.params, param{name, value})
+	}
+}
+
+// appendReescaped decodes s once, as servers do, and appends it encoded.
+func appendReescaped(b []byte, s string) ([]byte, error) {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch c {
+		case '+':
+			c = ' '
+		case '%':
+			if i+2 >= len(s) || !isHex(s[i+1]) || !isHex(s[i+2]) {
+				return b, errors.New("awsauth: the query has a % that begins no escape: write %25 for it in URL.RawQuery")
+			}
+			c = unhex(s[i+1])<<4 | unhex(s[i+2])
+			i += 2
+		}
+		b = appendEscapedByte(b, c)
+	}
+	return b, nil
+}
+
+// appendEscaped appends s percent-encoded, but for unreserved characters and keep.
+func appendEscaped(b []byte, s string, keep byte) []byte {
+	for i := 0; i < len(s); i++ {
+		if s[i] == keep && keep != 0 {
+			b = append(b, keep)
+		} else {
+			b = appendEscapedByte(b, s[i])
+		}
+	}
+	return b
+}
+
+func appendEscapedByte(b []byte, c byte) []byte {
+	const upper = "0123456789ABCDEF"
+	if unreserved(c) {
+		return append(b, c)
+	}
+	return append(b, '%', upper[c>>4], upper[c&15])
+}
+
+// unreserved reports whether c is never percent-encoded (RFC 3986, section 2.3).
+func unreserved(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
+		c == '-' || c == '.' || c == '_' || c == '~'
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f'
+}
+
+func unhex(c byte) byte {
+	if c <= '9' {
+		return c - '0'
+	}
+	return c | 0x20 - 'a' + 10
+}
+
+// readHeaders takes the headers that will be signed as they stand. Those that
+// signing sets itself are left out.
+func (m *message) readHeaders(skip func(string) bool, presign bool) error {
+	var connection []string
+	for key, values := range m.req.Header {
+		if len(values) == 0 {
+			continue // nothing is sent
+		}
+		start := len(m.names)
+		if !isToken(key) {
+			return fmt.Errorf("awsauth: %q is not a header name: correct Request.Header", key)
+		}
+		m.names = appendLower(m.names, key)
+		name := m.names[start:len(m.names):len(m.names)]
+		switch string(name) {
+		case "authorization", "x-amz-date", "x-amz-security-token":
+			m.oddNames = m.oddNames || key != http.CanonicalHeaderKey(key)
+			continue
+		}
+		for _, v := range values {
+			if !isFieldValue(v) {
+				return fmt.Errorf("awsauth: the header %s has a line end or a control character in its value: remove it", key)
+			}
+		}
+		switch string(name) {
+		case "connection":
+			connection = values
+			continue
+		case "x-amz-content-sha256":
+			if len(values) > 1 || m.callerPayload != "" {
+				return errors.New("awsauth: X-Amz-Content-Sha256 is set more than once")
+			}
+			m.oddNames = m.oddNames || key != "X-Amz-Content-Sha256"
+			m.callerPayload = strings.Trim(values[0], " \t")
+			continue
+		}
+		if skipped(name) || skip != nil && !mustSign(name) && skip(http.CanonicalHeaderKey(key)) {
+			continue
+		}
+		m.fields = append(m.fields, field{name, values})
+	}
+	if connection != nil {
+		m.fields = slices.DeleteFunc(m.fields, func(f field) bool {
+			return !mustSign(f.name) && names(connection, f.name)
+		})
+	}
+	if m.callerPayload != "" && m.payloadIsOld(presign) {
+		m.callerPayload = ""
+	}
+	slices.SortFunc(m.fields, byName)
+	for i := 1; i < len(m.fields); i++ {
+		if bytes.Equal(m.fields[i-1].name, m.fields[i].name) {
+			return fmt.Errorf("awsauth: the header %s is set under two spellings: use Header.Set and Header.Add", m.fields[i].name)
+		}
+	}
+	return nil
+}
+
+func byName(a, b field) int { return bytes.Compare(a.name, b.name) }
+
+// payloadIsOld reports whether X-Amz-Content-Sha256 was left by an earlier
+// signature. A word stays, for it tells how the body is to be signed; a digest
+// is that of a body that may have changed. A presigned URL needs neither.
+func (m *message) payloadIsOld(presign bool) bool {
+	for _, v := range m.req.Header["Authorization"] {
+		if strings.HasPrefix(v, "AWS4-") && strings.Contains(v, "x-amz-content-sha256") {
+			return presign || len(m.callerPayload) == len(emptyHash) && strings.Trim(m.callerPayload, "0123456789abcdef") == ""
+		}
+	}
+	return false
+}
+
+// skipped reports whether a header is not signed: it belongs to the connection,
+// is written by net/http or changed by proxies, or is set by signing.
+func skipped(name []byte) bool {
+	switch string(name) {
+	case "accept-encoding", "cache-control", "content-length", "cookie", "expect",
+		"forwarded", "from", "host", "keep-alive", "max-forwards", "pragma",
+		"referer", "te", "trailer", "transfer-encoding", "upgrade", "user-agent",
+		"via", "x-amzn-trace-id", "traceparent", "tracestate":
+		return true
+	}
+	return bytes.HasPrefix(name, []byte("proxy-")) ||
+		bytes.HasPrefix(name, []byte("sec-")) ||
+		bytes.HasPrefix(name, []byte("x-forwarded-"))
+}
+
+// mustSign reports whether a header is signed whatever the caller or a
+// Connection header says: servers demand it.
+func mustSign(name []byte) bool {
+	return bytes.HasPrefix(name, []byte("x-amz-")) || string(name) == "content-type" || string(name) == "content-md5"
+}
+
+// names reports whether one of the comma-separated lists has name.
+func names(lists []string, name []byte) bool {
+	for _, list := range lists {
+		for item := range strings.SplitSeq(list, ",") {
+			if strings.EqualFold(strings.Trim(item, " \t"), string(name)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// isToken reports whether s is a token (RFC 9110, section 5.6.2), as methods
+// and header names are.
+func isToken(s string) bool {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '-' || '0' <= c && c <= '9' ||
+			strings.IndexByte("!#$%&'*+.^_`|~", c) >= 0) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// isFieldValue reports whether net/http sends s as a header value.
+func isFieldValue(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+func appendLower(b []byte, s string) []byte {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if 'A' <= c && c <= 'Z' {
+			c |= 0x20
+		}
+		b = append(b, c)
+	}
+	return b
+}
+
+// addField adds a signed header that signing sets, in its place.
+func (m *message) addField(name, value string) {
+	i := m.added
+	m.added++
+	m.values[i] = value
+	start := len(m.names)
+	m.names = append(m.names, name...)
+	f := field{m.names[start:len(m.names):len(m.names)], m.values[i : i+1]}
+	at, _ := slices.BinarySearchFunc(m.fields, f, byName)
+	m.fields = slices.Insert(m.fields, at, f)
+}
+
+// appendCanonical appends the canonical request.
+func (m *message) appendCanonical(b []byte) []byte {
+	if m.req.Method == "" {
+		b = append(b, http.MethodGet...)
+	}
+	b = append(b, m.req.Method...)
+	b = append(b, '\n')
+	b = append(b, m.path...)
+	b = append(b, '\n')
+	slices.SortFunc(m.params, func(p, q param) int {
+		if c := bytes.Compare(p.name, q.name); c != 0 {
+			return c
+		}
+		return bytes.Compare(p.value, q.value)
+	})
+	for i, p := range m.params {
+		if i > 0 {
+			b = append(b, '&')
+		}
+		b = append(b, p.name...)
+		b = append(b, '=')
+		b = append(b, p.value...)
+	}
+	b = append(b, '\n')
+	for _, f := range m.fields {
+		b = append(b, f.name...)
+		for i, v := range f.values {
+			b = append(b, ":,"[min(i, 1)])
+			b = appendFolded(b, v)
+		}
+		b = append(b, '\n')
+	}
+	b = append(b, '\n')
+	b = m.appendSignedHeaders(b, ";")
+	b = append(b, '\n')
+	return append(b, m.payload...)
+}
+
+// appendSignedHeaders appends the names of the signed headers.
+func (m *message) appendSignedHeaders(b []byte, separator string) []byte {
+	for i, f := range m.fields {
+		if i > 0 {
+			b = append(b, separator...)
+		}
+		b = append(b, f.name...)
+	}
+	return b
+}
+
+// appendFolded appends a header value without white space around it, and with
+// one space for each run of it inside.
+func appendFolded(b []byte, v string) []byte {
+	v = strings.Trim(v, " \t")
+	for i := 0; i < len(v); i++ {
+		c := v[i]
+		if c == '\t' {
+			c = ' '
+		}
+		if c == ' ' && v[i-1] <= ' ' {
+			continue
+		}
+		b = append(b, c)
+	}
+	return b
+}

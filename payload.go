@@ -1,0 +1,173 @@
+package awsauth
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// A Payload says how the body is signed, in the words that the
+// X-Amz-Content-Sha256 header has for it. The empty Payload signs the SHA-256
+// of the body.
+type Payload string
+
+// UnsignedPayload leaves the body out of the signature, so that it need not be
+// read twice. S3 takes it, and some other services. Nothing but TLS then
+// protects the body: Sign4 refuses it for plain http to any host but loopback.
+const UnsignedPayload Payload = "UNSIGNED-PAYLOAD"
+
+// maxBuffer is how much of a body that can be read only once is kept in memory.
+const maxBuffer = 32 << 20
+
+const emptyHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+// hashPayload sets m.payload, the last line of the canonical request, and
+// m.sendPayload, whether a header says it too. Nothing that can fail comes after
+// it, since a body may have been read into memory.
+func (m *message) hashPayload(p Payload, presign bool) error {
+	if p != "" && p != UnsignedPayload {
+		return fmt.Errorf("awsauth: Payload %q is not one that this package signs: use \"\" or UnsignedPayload", string(p))
+	}
+	switch {
+	case m.callerPayload != "":
+		m.payload, m.sendPayload = m.callerPayload, true
+	case p != "":
+		// S3 takes a presigned URL's body as it comes; others have to be told.
+		m.payload, m.sendPayload = string(p), !presign || !m.s3
+	case presign && m.s3:
+		m.payload = string(UnsignedPayload)
+	default:
+		m.sendPayload = !presign && (m.s3 || m.service == "aoss")
+		return m.hashBody()
+	}
+	if m.payload == string(UnsignedPayload) && !presign && !encrypted(m.url) && !loopback(m.url) {
+		return errors.New("awsauth: an unsigned payload over plain http could be changed on its way: use https, or sign the body with an empty Payload")
+	}
+	return nil
+}
+
+func encrypted(u *url.URL) bool { return u.Scheme == "https" || u.Scheme == "wss" }
+
+func loopback(u *url.URL) bool {
+	name := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(name)
+	return err == nil && addr.Unmap().IsLoopback()
+}
+
+// hashBody hashes the body that net/http will send, and leaves it to be read
+// again.
+func (m *message) hashBody() error {
+	req := m.req
+	m.payload = emptyHash
+	if req.Body == nil || req.Body == http.NoBody {
+		return nil
+	}
+	h := sha256.New()
+	n, err := hashAgain(req, h)
+	if errors.Is(err, errReadOnce) {
+		m.buffered, err = readOnce(req)
+		n, _ = io.Copy(h, bytes.NewReader(m.buffered))
+	}
+	if err != nil {
+		return err
+	}
+	if req.ContentLength > 0 && n != req.ContentLength {
+		return fmt.Errorf("awsauth: the body has %d bytes and ContentLength says %d: set it to the body's length", n, req.ContentLength)
+	}
+	m.hashed, m.size = true, n
+	if n > 0 {
+		m.payload = hex.EncodeToString(h.Sum(nil))
+	}
+	return nil
+}
+
+// assignBody gives net/http what hashing found out: the length, and for a body
+// that had to be read into memory a GetBody, so that it can be sent again.
+func (m *message) assignBody() {
+	req := m.req
+	if !m.hashed {
+		return
+	}
+	req.ContentLength = m.size
+	switch data := m.buffered; {
+	case m.size == 0:
+		req.Body.Close()
+		req.Body = http.NoBody
+		req.GetBody = func() (io.ReadCloser, error) { return http.NoBody, nil }
+	case data != nil:
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }
+	}
+}
+
+var errReadOnce = errors.New("the body can be read only once")
+
+// hashAgain hashes a body that can be had again, and returns its length.
+func hashAgain(req *http.Request, w io.Writer) (int64, error) {
+	if req.GetBody != nil {
+		body, err := req.GetBody()
+		if err != nil {
+			return 0, fmt.Errorf("awsauth: GetBody: %w", err)
+		}
+		defer body.Close()
+		n, err := io.Copy(w, body)
+		if err != nil {
+			return 0, fmt.Errorf("awsauth: reading the body to hash it: %w", err)
+		}
+		return n, nil
+	}
+	body, ok := req.Body.(io.Seeker)
+	if !ok {
+		return 0, errReadOnce
+	}
+	start, err := body.Seek(0, io.SeekCurrent)
+	if err != nil { // a pipe is an *os.File too
+		return 0, errReadOnce
+	}
+	n, err := io.Copy(w, req.Body)
+	if _, serr := body.Seek(start, io.SeekStart); err == nil {
+		err = serr
+	}
+	if err != nil {
+		return 0, fmt.Errorf("awsauth: reading the body to hash it: %w", err)
+	}
+	return n, nil
+}
+
+// readOnce reads the whole body into memory. The body then reads as before,
+// also where that failed.
+func readOnce(req *http.Request) ([]byte, error) {
+	if req.ContentLength > maxBuffer {
+		return nil, tooLong()
+	}
+	body := req.Body
+	var buf bytes.Buffer
+	_, err := io.Copy(&buf, io.LimitReader(body, maxBuffer+1))
+	if err == nil && buf.Len() > maxBuffer {
+		err = tooLong()
+	} else if err != nil {
+		err = fmt.Errorf("awsauth: reading the body to hash it: %w", err)
+	}
+	rest := io.Reader(bytes.NewReader(buf.Bytes()))
+	if err != nil {
+		rest = io.MultiReader(rest, body)
+	}
+	req.Body = struct {
+		io.Reader
+		io.Closer
+	}{rest, body}
+	return buf.Bytes(), err
+}
+
+func tooLong() error {
+	return fmt.Errorf("awsauth: the body can be read only once and is longer than %d MiB: give it as an io.Seeker such as *os.File, set GetBody, or use Payload: UnsignedPayload over https", maxBuffer>>20)
+}

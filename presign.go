@@ -1,0 +1,135 @@
+package awsauth
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const maxExpires = 7 * 24 * time.Hour
+
+// Presign signs req with Signature Version 4 in the query: req.URL becomes a
+// URL that is good for the time given, one second to seven days, in whole
+// seconds, without any key at hand. It never outlives the credentials: where
+// they expire sooner, so does the URL.
+//
+// The headers that are set on req are signed and stay on it, and whoever uses
+// the URL has to send them as they are. The body of a request to S3 is left
+// unsigned; for other services, the body that req has is signed. A userinfo in
+// the URL is dropped. An error leaves the request as it was.
+//
+// See https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
+func (s *Signer) Presign(req *http.Request, expires time.Duration, creds ...Provider) error {
+	st := s.state()
+	m := st.message()
+	defer st.free(m)
+	if err := m.presign4(s, req, expires, creds); err != nil {
+		return err
+	}
+	m.assignQuery()
+	return nil
+}
+
+// presign4 goes through all that can fail, and leaves in m what to assign.
+func (m *message) presign4(s *Signer, req *http.Request, expires time.Duration, creds []Provider) error {
+	if expires < time.Second || expires > maxExpires {
+		return errors.New("awsauth: a presigned URL is good for one second to seven days: correct expires, which is " + expires.String())
+	}
+	if err := m.read(s, req, true); err != nil {
+		return err
+	}
+	if err := m.oneRegion(); err != nil {
+		return err
+	}
+	if err := m.retrieve(s, req, creds); err != nil {
+		return err
+	}
+	now := s.now()
+	if end := m.creds.Expires; !end.IsZero() {
+		if expires = min(expires, end.Sub(now)); expires < time.Second {
+			return errors.New("awsauth: the credentials expire within a second: get new ones")
+		}
+	}
+	if err := m.hashPayload(s.Payload, true); err != nil {
+		return err
+	}
+	m.presign4At(s.state(), expires, now)
+	return nil
+}
+
+// presign4At signs what m holds, as of now.
+func (m *message) presign4At(st *state, expires time.Duration, now time.Time) {
+	m.date = now.UTC().Format(dateFormat)
+	m.addField("host", m.host)
+	if m.sendPayload {
+		m.addField("x-amz-content-sha256", m.payload)
+	}
+	// IoT checks the token apart from the signature.
+	tokenLast := m.service == "iotdevicegateway"
+
+	q := m.query
+	if len(q) > 0 {
+		q = append(q, '&')
+	}
+	start := len(q)
+	q = append(q, "X-Amz-Algorithm="+algorithm4+"&X-Amz-Credential="...)
+	q = appendEscaped(q, m.creds.AccessKeyID, 0)
+	q = append(q, "%2F"...)
+	m.buf = m.appendScope(m.buf[:0])
+	q = appendEscaped(q, string(m.buf), 0)
+	q = append(q, "&X-Amz-Date="...)
+	q = append(q, m.date...)
+	q = append(q, "&X-Amz-Expires="...)
+	q = strconv.AppendInt(q, int64(expires/time.Second), 10)
+	if !tokenLast {
+		q = m.appendToken(q)
+	}
+	q = append(q, "&X-Amz-SignedHeaders="...)
+	q = m.appendSignedHeaders(q, "%3B")
+	m.addParams(q[start:])
+
+	m.sign(st)
+
+	q = append(q, "&X-Amz-Signature="...)
+	q = append(q, m.signature[:]...)
+	if tokenLast {
+		q = m.appendToken(q)
+	}
+	m.query = q
+}
+
+func (m *message) appendToken(q []byte) []byte {
+	if m.creds.SessionToken == "" {
+		return q
+	}
+	q = append(q, "&X-Amz-Security-Token="...)
+	return appendEscaped(q, m.creds.SessionToken, 0)
+}
+
+// isSignatureParam reports whether a parameter belongs to a query signature.
+func isSignatureParam(name []byte) bool {
+	switch string(name) {
+	case "X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires",
+		"X-Amz-Security-Token", "X-Amz-SignedHeaders", "X-Amz-Signature":
+		return true
+	}
+	return false
+}
+
+// assignQuery puts a query signature into the request.
+func (m *message) assignQuery() {
+	u := m.edit()
+	u.RawQuery = string(m.query)
+	// The URL is used apart from the request, so it has to lead to the host that
+	// was signed; and net/http makes an Authorization header of a userinfo.
+	u.User = nil
+	if host, err := wireHost(u, ""); err == nil && host == m.host && !strings.Contains(u.Host, "%") {
+		u.Host = host
+	}
+	h := m.assignCommon()
+	if m.sendPayload {
+		h["X-Amz-Content-Sha256"] = []string{m.payload}
+	}
+}

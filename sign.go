@@ -1,0 +1,308 @@
+// Package awsauth signs plain HTTP requests for AWS, and for everything else
+// that verifies AWS signatures, with nothing but the standard library:
+//
+//	req, err := http.NewRequest("GET", "https://examplebucket.s3.eu-west-1.amazonaws.com/photo.jpg", nil)
+//	…
+//	err = awsauth.Sign4(req)
+//	…
+//	resp, err := http.DefaultClient.Do(req)
+//
+// Keys come from the environment, then from the role of the EC2 instance, or
+// from a [Provider] given to the call. The service and the region come from the
+// host name, by lookup in a table of AWS's own endpoints; for a host that is not
+// there, set them in a [Signer].
+//
+// A signature holds when the server reads from the wire what was signed. Signing
+// therefore goes by what net/http will send, over HTTP/1.1 and HTTP/2 alike, and
+// where servers would read the URL differently from each other it writes the URL
+// in the one form that all of them read the same.
+//
+// A request belongs to one goroutine while it is signed. Everything else here is
+// safe for many.
+package awsauth
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// standard serves the package functions. It holds the default chain, which
+// every Signer without Credentials uses.
+var standard = Signer{Credentials: Chain{Env{}, &EC2Role{}}}
+
+// Sign4 signs req with Signature Version 4, as [Signer.Sign4] does. Service and
+// region come from the host; credentials from creds, asked in order, or from
+// the environment and then the EC2 instance role.
+func Sign4(req *http.Request, creds ...Provider) error { return standard.Sign4(req, creds...) }
+
+// Presign makes req.URL a presigned URL, as [Signer.Presign] does, with the
+// service, region and credentials that [Sign4] would take.
+func Presign(req *http.Request, expires time.Duration, creds ...Provider) error {
+	return standard.Presign(req, expires, creds...)
+}
+
+// A Signer signs requests. The zero value signs as the package functions do.
+//
+// It is safe for many goroutines; its fields must not change after the first
+// use. It keeps the signing keys that it derived, up to 2,048 of them, so one
+// Signer for many requests is faster than many.
+type Signer struct {
+	// Credentials is asked for keys at every signature.
+	// nil: the default chain: Env{}, then an EC2Role that all share.
+	Credentials Provider
+
+	// Service is the signing name of the service, such as "s3" or
+	// "execute-api". "": from the host.
+	Service string
+
+	// Region is the region to sign for. "": from the host; for a host that
+	// is not AWS's, where Service is set, AWS_REGION and then
+	// AWS_DEFAULT_REGION.
+	Region string
+
+	// Payload is how the body is signed. "": by its SHA-256.
+	// An X-Amz-Content-Sha256 header that the caller has set goes before it.
+	Payload Payload
+
+	// SkipHeader reports whether to leave a further header unsigned, by its
+	// name in canonical form, such as "X-Request-Id". Headers that begin with
+	// X-Amz-, Content-Type and Content-Md5 are signed whatever it says.
+	// nil: none.
+	SkipHeader func(name string) bool
+
+	// Now tells the time. nil: time.Now.
+	Now func() time.Time
+
+	// Behind a pointer, so that no print of a Signer shows a key.
+	lazy atomic.Pointer[state]
+}
+
+// state is what a Signer keeps between requests.
+type state struct {
+	keyCache
+	messages sync.Pool // of *message
+}
+
+func (s *Signer) state() *state {
+	st := s.lazy.Load()
+	if st == nil {
+		st = &state{messages: sync.Pool{New: func() any { return new(message) }}}
+		if !s.lazy.CompareAndSwap(nil, st) {
+			st = s.lazy.Load()
+		}
+	}
+	return st
+}
+
+func (s *Signer) now() time.Time {
+	if s.Now != nil {
+		return s.Now()
+	}
+	return time.Now()
+}
+
+// A message is one request on its way to a signature: what net/http will send
+// of it, and what signing will change in it. The request itself stays as it is
+// until an assign method, after the last error.
+type message struct {
+	req      *http.Request
+	url      *url.URL // what will be sent: req.URL, or a changed copy
+	host     string   // the Host header or :authority
+	path     []byte   // the canonical URI
+	query    []byte   // the query that will be sent
+	params   []param  // its parts, in canonical order
+	fields   []field  // the signed headers
+	s3       bool     // the rules of the S3 family hold
+	oddNames bool     // a header to replace is there under another spelling
+
+	service, region string
+	creds           Credentials
+
+	callerPayload string // an X-Amz-Content-Sha256 of the caller's own
+	payload       string // the last line of the canonical request
+	sendPayload   bool   // a header says it too
+	hashed        bool   // the body was read: size is its length
+	size          int64
+	buffered      []byte // the body, where it could be read only once
+
+	date              string // the time, as X-Amz-Date has it
+	buf               []byte // the stages: buf[:canonical], then buf[canonical:toSign]
+	canonical, toSign int
+	sum               [32]byte
+	signature         [64]byte
+	authorization     string
+
+	names  []byte    // backs the names of fields
+	values [4]string // backs the values of fields that signing adds
+	added  int       // how many of values are in use
+}
+
+// A param is a part of a query, encoded.
+type param struct{ name, value []byte }
+
+// A field is a header, its name in lower case.
+type field struct {
+	name   []byte
+	values []string
+}
+
+func (st *state) message() *message { return st.messages.Get().(*message) }
+
+// free keeps the message's memory for the next, and nothing of the request.
+func (st *state) free(m *message) {
+	const most = 64 << 10
+	if cap(m.buf) > most || cap(m.query) > most || cap(m.names) > most {
+		return
+	}
+	clear(m.params)
+	clear(m.fields)
+	*m = message{
+		path: m.path[:0], query: m.query[:0], params: m.params[:0],
+		fields: m.fields[:0], buf: m.buf[:0], names: m.names[:0],
+	}
+	st.messages.Put(m)
+}
+
+// read takes from the request all that is known without credentials and body.
+func (m *message) read(s *Signer, req *http.Request, presign bool) error {
+	if req == nil || req.URL == nil {
+		return errors.New("awsauth: the request has no URL: set Request.URL")
+	}
+	m.req, m.url = req, req.URL
+	if err := m.readURL(); err != nil {
+		return err
+	}
+	if err := m.readScope(s); err != nil {
+		return err
+	}
+	if err := m.readPath(); err != nil {
+		return err
+	}
+	if err := m.readQuery(presign); err != nil {
+		return err
+	}
+	return m.readHeaders(s.SkipHeader, presign)
+}
+
+// edit returns the URL to be sent, for a change to it. The caller's own may be
+// shared with other requests.
+func (m *message) edit() *url.URL {
+	if m.url == m.req.URL {
+		u := *m.req.URL
+		m.url = &u
+	}
+	return m.url
+}
+
+// readScope settles the service and the region.
+func (m *message) readScope(s *Signer) error {
+	m.service, m.region = s.Service, s.Region
+	if m.service == "" || m.region == "" {
+		service, region, err := lookup(m.host, m.url.Path)
+		if m.service == "" {
+			m.service = service
+		}
+		if m.region == "" {
+			m.region = region
+		}
+		if m.region == "" && m.service != "" && err != nil && !err.AWS {
+			m.region = Env{}.first("AWS_REGION", "AWS_DEFAULT_REGION")
+		}
+		if m.service == "" || m.region == "" {
+			return err
+		}
+	}
+	for _, name := range [2]string{m.service, m.region} {
+		if !printable(name) || strings.Contains(name, "/") {
+			return fmt.Errorf("awsauth: %q can't stand in a credential scope: correct Signer.Service, Signer.Region or AWS_REGION", name)
+		}
+	}
+	m.s3 = s3Family(m.service)
+	return nil
+}
+
+// s3Family reports whether a service encodes the path once and wants the
+// payload hash in a header.
+func s3Family(service string) bool {
+	switch service {
+	case "s3", "s3express", "s3-outposts", "s3-object-lambda":
+		return true
+	}
+	return false
+}
+
+// retrieve gets the credentials, and refuses those that can't sign.
+func (m *message) retrieve(s *Signer, req *http.Request, given []Provider) (err error) {
+	p := s.Credentials
+	switch {
+	case len(given) == 1 && given[0] != nil:
+		p = given[0]
+	case len(given) > 0:
+		p = Chain(given)
+	case p == nil:
+		p = standard.Credentials
+	}
+	m.creds, err = p.Retrieve(req.Context())
+	if err == nil {
+		err = m.creds.check()
+	}
+	if err == nil && m.creds.expired(s.now()) {
+		err = fmt.Errorf("awsauth: the credentials expired at %s: get new ones", m.creds.Expires.UTC().Format(time.RFC3339))
+	}
+	return err
+}
+
+// assignHeaders puts a header signature into the request.
+func (m *message) assignHeaders() {
+	h := m.assignCommon()
+	// One array for all values; each slice ends at its value, so that a later
+	// Header.Add does not write into the next.
+	all := make([]string, 0, 4)
+	set := func(key, value string) {
+		all = append(all, value)
+		h[key] = all[len(all)-1 : len(all) : len(all)]
+	}
+	set("Authorization", m.authorization)
+	set("X-Amz-Date", m.date)
+	if m.creds.SessionToken != "" {
+		set("X-Amz-Security-Token", m.creds.SessionToken)
+	}
+	if m.sendPayload {
+		set("X-Amz-Content-Sha256", m.payload)
+	}
+}
+
+// assignCommon puts into the request what both kinds of signature change, and
+// removes what an earlier one left.
+func (m *message) assignCommon() http.Header {
+	req := m.req
+	req.URL = m.url
+	if cmp.Or(req.Host, m.url.Host) != m.host {
+		req.Host = m.host
+	}
+	m.assignBody()
+	if req.Header == nil {
+		req.Header = make(http.Header, 4)
+	}
+	h := req.Header
+	if m.oddNames {
+		for key := range h {
+			switch http.CanonicalHeaderKey(key) {
+			case "Authorization", "X-Amz-Date", "X-Amz-Security-Token", "X-Amz-Content-Sha256":
+				delete(h, key)
+			}
+		}
+	}
+	delete(h, "Authorization")
+	delete(h, "X-Amz-Date")
+	delete(h, "X-Amz-Security-Token")
+	delete(h, "X-Amz-Content-Sha256")
+	return h
+}

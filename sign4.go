@@ -1,0 +1,183 @@
+package awsauth
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	algorithm4 = "AWS4-HMAC-SHA256"
+	dateFormat = "20060102T150405Z"
+)
+
+// Sign4 signs req with Signature Version 4 (AWS4-HMAC-SHA256): it sets the
+// headers X-Amz-Date, Authorization and, where they apply, X-Amz-Security-Token
+// and X-Amz-Content-Sha256. Call it last before the request is sent.
+//
+// Credentials given here are used in place of s.Credentials: one Provider, or
+// several that are asked in order as a [Chain] does. An error leaves the
+// request as it was.
+//
+// See https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
+func (s *Signer) Sign4(req *http.Request, creds ...Provider) error {
+	st := s.state()
+	m := st.message()
+	defer st.free(m)
+	if err := m.sign4(s, req, creds); err != nil {
+		return err
+	}
+	m.assignHeaders()
+	return nil
+}
+
+// sign4 goes through all that can fail, and leaves in m what to assign.
+func (m *message) sign4(s *Signer, req *http.Request, creds []Provider) error {
+	if err := m.read(s, req, false); err != nil {
+		return err
+	}
+	if err := m.oneRegion(); err != nil {
+		return err
+	}
+	if err := m.retrieve(s, req, creds); err != nil {
+		return err
+	}
+	if err := m.hashPayload(s.Payload, false); err != nil {
+		return err
+	}
+	m.sign4At(s.state(), s.now())
+	return nil
+}
+
+// oneRegion refuses region sets, which only SigV4A can sign.
+func (m *message) oneRegion() error {
+	if strings.ContainsAny(m.region, "*,") {
+		return fmt.Errorf("awsauth: %q is a region set, and Signature Version 4 signs for one region: set Signer.Region to one", m.region)
+	}
+	return nil
+}
+
+// sign4At signs what m holds, as of now.
+func (m *message) sign4At(st *state, now time.Time) {
+	m.date = now.UTC().Format(dateFormat)
+	m.addField("host", m.host)
+	m.addField("x-amz-date", m.date)
+	if m.creds.SessionToken != "" {
+		m.addField("x-amz-security-token", m.creds.SessionToken)
+	}
+	if m.sendPayload {
+		m.addField("x-amz-content-sha256", m.payload)
+	}
+	m.sign(st)
+
+	// One string holds all that becomes header values.
+	start := len(m.buf)
+	m.buf = append(m.buf, algorithm4+" Credential="...)
+	m.buf = append(m.buf, m.creds.AccessKeyID...)
+	m.buf = append(m.buf, '/')
+	m.buf = m.appendScope(m.buf)
+	m.buf = append(m.buf, ", SignedHeaders="...)
+	m.buf = m.appendSignedHeaders(m.buf, ";")
+	m.buf = append(m.buf, ", Signature="...)
+	m.buf = append(m.buf, m.signature[:]...)
+	m.authorization = string(m.buf[start:])
+}
+
+// sign takes m through its stages: canonical request, string to sign, signature.
+func (m *message) sign(st *state) {
+	m.buf = m.appendCanonical(m.buf[:0])
+	m.canonical = len(m.buf)
+	sum := sha256.Sum256(m.buf)
+
+	m.buf = append(m.buf, algorithm4+"\n"...)
+	m.buf = append(m.buf, m.date...)
+	m.buf = append(m.buf, '\n')
+	m.buf = m.appendScope(m.buf)
+	m.buf = append(m.buf, '\n')
+	m.buf = hex.AppendEncode(m.buf, sum[:])
+	m.toSign = len(m.buf)
+
+	key := st.get(keyID{m.creds.SecretAccessKey, m.date[:8], m.region, m.service})
+	mac := key.macs.Get().(hash.Hash)
+	mac.Write(m.buf[m.canonical:])
+	mac.Sum(m.sum[:0])
+	mac.Reset()
+	key.macs.Put(mac)
+	hex.Encode(m.signature[:], m.sum[:])
+}
+
+// appendScope appends the credential scope.
+func (m *message) appendScope(b []byte) []byte {
+	b = append(b, m.date[:8]...)
+	b = append(b, '/')
+	b = append(b, m.region...)
+	b = append(b, '/')
+	b = append(b, m.service...)
+	return append(b, "/aws4_request"...)
+}
+
+// A keyID is all that a signing key depends on. The secret is part of it: an
+// access key ID whose secret was changed must not meet the old key.
+type keyID struct {
+	secret, day, region, service string
+}
+
+// A signingKey holds HMACs ready for use with one derived key.
+type signingKey struct {
+	macs sync.Pool
+}
+
+// maxKeys bounds each of the two generations of a key cache.
+const maxKeys = 1024
+
+// A keyCache keeps derived signing keys. When the young generation is full it
+// becomes the old one, and what is not asked for again is gone at the next turn.
+type keyCache struct {
+	mu         sync.RWMutex // guards the maps
+	young, old map[keyID]*signingKey
+}
+
+func (c *keyCache) get(id keyID) *signingKey {
+	c.mu.RLock()
+	key := c.young[id]
+	c.mu.RUnlock()
+	if key != nil {
+		return key
+	}
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if key = c.young[id]; key != nil {
+		return key
+	}
+	if key = c.old[id]; key == nil {
+		// The strings may be parts of larger ones.
+		id = keyID{strings.Clone(id.secret), strings.Clone(id.day), strings.Clone(id.region), strings.Clone(id.service)}
+		key = deriveKey(id)
+	}
+	if c.young == nil || len(c.young) >= maxKeys {
+		c.young, c.old = make(map[keyID]*signingKey), c.young
+	}
+	c.young[id] = key
+	return key
+}
+
+func deriveKey(id keyID) *signingKey {
+	key := hmacSHA256([]byte("AWS4"+id.secret), []byte(id.day))
+	key = hmacSHA256(key, []byte(id.region))
+	key = hmacSHA256(key, []byte(id.service))
+	key = hmacSHA256(key, []byte("aws4_request"))
+	return &signingKey{macs: sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}}
+}
+
+func hmacSHA256(key, data []byte) []byte {
+	mac := hmac.New(sha256.New, key)
+	mac.Write(data)
+	return mac.Sum(nil)
+}
