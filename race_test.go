@@ -1,0 +1,5 @@
+//go:build race
+
+package awsauth
+
+func init() { raceEnabled = true }
