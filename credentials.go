@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -146,20 +147,30 @@ const (
 // Where a refresh fails, keys that are still valid stay in use and the next
 // try is ten seconds later. Expired keys are never returned, and errors are
 // not kept.
-func Cache(p Provider) Provider { return &cache{source: p} }
+func Cache(p Provider) Provider {
+	if p == nil {
+		return Chain{nil} // an error at every call
+	}
+	return &cache{source: p.Retrieve}
+}
 
 type cache struct {
-	source   Provider
-	keepNone time.Duration // how long an ErrNoCredentials stands; 0: not at all
+	source   ProviderFunc            // not a Provider: a print would show one's keys
+	keepNone time.Duration           // how long an ErrNoCredentials stands; 0: not at all
+	current  atomic.Pointer[current] // nil: none yet
 
-	mu     sync.Mutex   // guards the fields below
-	keys   *Credentials // nil: none yet. A pointer, so that no print of a cache shows a secret
-	early  time.Time    // when to refresh them in the background
-	late   time.Time    // when to wait for that
-	retry  time.Time    // not before this, after a failed refresh; zero: none failed
-	none   error        // the last ErrNoCredentials
-	noneTo time.Time    // until when it stands
-	flight *flight      // nil: no fetch is running
+	mu     sync.Mutex // guards the fields below, and changes of current
+	retry  time.Time  // not before this, after a failed refresh; zero: none failed
+	none   error      // the last ErrNoCredentials
+	noneTo time.Time  // until when it stands
+	flight *flight    // nil: no fetch is running
+}
+
+// The current keys, and from when on to refresh them in the background and to
+// wait for that.
+type current struct {
+	keys        Credentials
+	early, late time.Time
 }
 
 // A flight is one fetch. Its result is written before done is closed.
@@ -170,34 +181,45 @@ type flight struct {
 }
 
 func (c *cache) Retrieve(ctx context.Context) (Credentials, error) {
-	c.mu.Lock()
 	// Expiry is a time of day: the monotonic clock stands still in a suspended machine.
 	now := time.Now().Round(0)
-	if keys := c.keys; keys != nil && !keys.expired(now) {
-		if keys.Expires.IsZero() || now.Before(c.early) || now.Before(c.retry) {
-			c.mu.Unlock()
-			return *keys, nil
-		}
-		f := c.fetch(ctx)
-		// After a failure the tries go on behind the callers' backs.
-		wait := !now.Before(c.late) && c.retry.IsZero()
-		c.mu.Unlock()
-		if !wait {
-			return *keys, nil
-		}
-		fresh, err := f.wait(ctx)
-		if err != nil && ctx.Err() == nil && !keys.expired(time.Now().Round(0)) {
-			return *keys, nil
-		}
-		return fresh, err
+	cur := c.current.Load()
+	if cur != nil && (cur.keys.Expires.IsZero() || now.Before(cur.early)) {
+		return cur.keys, nil
 	}
-	if c.none != nil && now.Before(c.noneTo) {
+	return c.refresh(ctx, now)
+}
+
+// Format prints no field: they change under other goroutines.
+func (c *cache) Format(f fmt.State, verb rune) { io.WriteString(f, "awsauth.Cache") }
+
+// refresh is Retrieve where the keys at hand, if any, are near their end.
+func (c *cache) refresh(ctx context.Context, now time.Time) (Credentials, error) {
+	c.mu.Lock()
+	cur := c.current.Load()
+	if cur != nil && cur.keys.expired(now) {
+		cur = nil
+	}
+	switch {
+	case cur != nil && (now.Before(cur.early) || now.Before(c.retry)):
+		c.mu.Unlock()
+		return cur.keys, nil
+	case cur == nil && now.Before(c.noneTo):
 		defer c.mu.Unlock()
 		return Credentials{}, c.none
 	}
 	f := c.fetch(ctx)
+	// After a failure the tries go on behind the callers' backs.
+	wait := cur == nil || !now.Before(cur.late) && c.retry.IsZero()
 	c.mu.Unlock()
-	return f.wait(ctx)
+	if !wait {
+		return cur.keys, nil
+	}
+	keys, err := f.wait(ctx)
+	if err != nil && cur != nil && ctx.Err() == nil && !cur.keys.expired(time.Now().Round(0)) {
+		return cur.keys, nil
+	}
+	return keys, err
 }
 
 func (f *flight) wait(ctx context.Context) (Credentials, error) {
@@ -227,7 +249,7 @@ func (c *cache) fetch(ctx context.Context) *flight {
 	})
 	go func() {
 		defer cancel() // lands the flight also where the source ends its goroutine
-		keys, err := c.source.Retrieve(ctx)
+		keys, err := c.source(ctx)
 		c.land(f, keys, err)
 	}()
 	return f
@@ -262,10 +284,10 @@ func (c *cache) land(f *flight, keys Credentials, err error) {
 	// The first keys may be near their end already, and say nothing of how
 	// long the source's keys live. Those of a refresh do.
 	early, late := earlyRefresh, lateRefresh
-	if life := keys.Expires.Sub(now); c.keys != nil {
+	if life := keys.Expires.Sub(now); c.current.Load() != nil {
 		early, late = min(early, life/4), min(late, life/12)
 	}
-	f.keys, c.keys = &keys, &keys
-	c.early, c.late = keys.Expires.Add(-early), keys.Expires.Add(-late)
-	c.retry, c.none = time.Time{}, nil
+	f.keys = &keys
+	c.current.Store(&current{keys, keys.Expires.Add(-early), keys.Expires.Add(-late)})
+	c.retry, c.noneTo = time.Time{}, time.Time{}
 }

@@ -61,11 +61,14 @@ func (r *EC2Role) Retrieve(ctx context.Context) (Credentials, error) {
 		return Credentials{}, fmt.Errorf("%w: the EC2 metadata service is disabled by AWS_EC2_METADATA_DISABLED", ErrNoCredentials)
 	}
 	r.once.Do(func() {
-		r.cache.source = ProviderFunc(r.fetch)
+		r.cache.source = r.fetch
 		r.cache.keepNone = imdsKeepNone
 	})
 	return r.cache.Retrieve(ctx)
 }
+
+// Format prints no field: they change under other goroutines.
+func (r *EC2Role) Format(f fmt.State, verb rune) { io.WriteString(f, "awsauth.EC2Role") }
 
 func (r *EC2Role) getenv(name string) string {
 	if r.Getenv != nil {

@@ -80,7 +80,6 @@ type Signer struct {
 	// Now tells the time. nil: time.Now.
 	Now func() time.Time
 
-	// Behind a pointer, so that no print of a Signer shows a key.
 	lazy atomic.Pointer[state]
 }
 
@@ -99,6 +98,12 @@ func (s *Signer) state() *state {
 		}
 	}
 	return st
+}
+
+// Format prints the service and the region, and nothing else. With %s and %d fmt
+// would print credentials past their own Format.
+func (s *Signer) Format(f fmt.State, verb rune) {
+	fmt.Fprintf(f, "awsauth.Signer{%q, %q}", s.Service, s.Region)
 }
 
 func (s *Signer) now() time.Time {

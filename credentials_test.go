@@ -1,0 +1,431 @@
+package awsauth
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// envOf is a process environment for tests.
+func envOf(pairs ...string) func(string) string {
+	m := map[string]string{}
+	for i := 0; i < len(pairs); i += 2 {
+		m[pairs[i]] = pairs[i+1]
+	}
+	return func(name string) string { return m[name] }
+}
+
+func TestEnv(t *testing.T) {
+	end := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, c := range []struct {
+		env  []string
+		want Credentials
+		err  string // a part of the error; "none": ErrNoCredentials
+	}{
+		{env: []string{"AWS_ACCESS_KEY_ID", "A", "AWS_SECRET_ACCESS_KEY", "S"}, want: Credentials{AccessKeyID: "A", SecretAccessKey: "S"}},
+		{env: []string{"AWS_ACCESS_KEY", "A", "AWS_SECRET_KEY", "S", "AWS_SECURITY_TOKEN", "T"}, want: Credentials{AccessKeyID: "A", SecretAccessKey: "S", SessionToken: "T"}},
+		{env: []string{"AWS_ACCESS_KEY_ID", "A", "AWS_ACCESS_KEY", "B", "AWS_SECRET_KEY", "S"}, want: Credentials{AccessKeyID: "A", SecretAccessKey: "S"}},
+		{env: []string{"AWS_ACCESS_KEY_ID", " ", "AWS_ACCESS_KEY", "B", "AWS_SECRET_KEY", "S", "AWS_SESSION_TOKEN", "", "AWS_SECURITY_TOKEN", "T"}, want: Credentials{AccessKeyID: "B", SecretAccessKey: "S", SessionToken: "T"}},
+		{env: []string{"AWS_ACCESS_KEY_ID", "A", "AWS_SECRET_ACCESS_KEY", "S", "AWS_SESSION_TOKEN", "T", "AWS_SECURITY_TOKEN", "U"}, want: Credentials{AccessKeyID: "A", SecretAccessKey: "S", SessionToken: "T"}},
+		{env: []string{"AWS_ACCESS_KEY_ID", "A", "AWS_SECRET_ACCESS_KEY", "S", "AWS_CREDENTIAL_EXPIRATION", "2030-01-02T03:04:05Z"}, want: Credentials{AccessKeyID: "A", SecretAccessKey: "S", Expires: end}},
+		{err: "none"},
+		{env: []string{"AWS_ACCESS_KEY_ID", "", "AWS_SECRET_ACCESS_KEY", "\t"}, err: "none"},
+		{env: []string{"AWS_SESSION_TOKEN", "T"}, err: "none"},
+		{env: []string{"AWS_ACCESS_KEY_ID", "A"}, err: "set AWS_SECRET_ACCESS_KEY"},
+		{env: []string{"AWS_SECRET_KEY", "S"}, err: "set AWS_ACCESS_KEY_ID"},
+		{env: []string{"AWS_ACCESS_KEY_ID", "A\n", "AWS_SECRET_ACCESS_KEY", "S"}, err: "line end"},
+		{env: []string{"AWS_ACCESS_KEY_ID", "A", "AWS_SECRET_ACCESS_KEY", "S\n"}, err: "line end"},
+		{env: []string{"AWS_ACCESS_KEY_ID", "A", "AWS_SECRET_ACCESS_KEY", "S", "AWS_CREDENTIAL_EXPIRATION", "tomorrow"}, err: "AWS_CREDENTIAL_EXPIRATION"},
+	} {
+		got, err := Env{Getenv: envOf(c.env...)}.Retrieve(t.Context())
+		if c.err == "" {
+			if err != nil || got.AccessKeyID != c.want.AccessKeyID || got.SecretAccessKey != c.want.SecretAccessKey ||
+				got.SessionToken != c.want.SessionToken || !got.Expires.Equal(c.want.Expires) {
+				t.Errorf("%q: got %v, %v", c.env, got, err)
+			}
+			continue
+		}
+		if err == nil || errors.Is(err, ErrNoCredentials) != (c.err == "none") || c.err != "none" && !strings.Contains(err.Error(), c.err) {
+			t.Errorf("%q: %v, want an error with %q", c.env, err, c.err)
+		}
+	}
+}
+
+func TestChain(t *testing.T) {
+	none := func(why string) Provider {
+		return ProviderFunc(func(context.Context) (Credentials, error) {
+			return Credentials{}, fmt.Errorf("%w: %s", ErrNoCredentials, why)
+		})
+	}
+	fatal := errors.New("vault: sealed")
+	broken := ProviderFunc(func(context.Context) (Credentials, error) { return Credentials{}, fatal })
+
+	got, err := Chain{none("a"), testKeys, broken}.Retrieve(t.Context())
+	if err != nil || got.AccessKeyID != testID {
+		t.Error(got, err)
+	}
+	_, err = Chain{none("one has none"), none("nor has two")}.Retrieve(t.Context())
+	if !errors.Is(err, ErrNoCredentials) || err.Error() != "awsauth: no credentials: one has none; nor has two" {
+		t.Error(err)
+	}
+	_, err = Chain{none("one has none"), broken, testKeys}.Retrieve(t.Context())
+	if !errors.Is(err, fatal) || errors.Is(err, ErrNoCredentials) || !strings.Contains(err.Error(), "one has none") {
+		t.Error(err)
+	}
+	_, err = Chain{none("a"), Credentials{}, testKeys}.Retrieve(t.Context())
+	if err == nil || errors.Is(err, ErrNoCredentials) {
+		t.Errorf("empty explicit credentials were passed over: %v", err)
+	}
+	if _, err = (Chain{nil, testKeys}).Retrieve(t.Context()); err == nil {
+		t.Error("a nil source was passed over")
+	}
+	if _, err = (Chain{}).Retrieve(t.Context()); !errors.Is(err, ErrNoCredentials) {
+		t.Error(err)
+	}
+}
+
+// A source is a Provider that counts its fetches.
+type source struct {
+	fetches atomic.Int32
+	life    time.Duration // of the keys it returns
+	slow    time.Duration // how long a fetch takes
+	fail    atomic.Pointer[error]
+}
+
+func (s *source) Retrieve(ctx context.Context) (Credentials, error) {
+	n := s.fetches.Add(1)
+	select {
+	case <-time.After(s.slow):
+	case <-ctx.Done():
+		return Credentials{}, ctx.Err()
+	}
+	if err := s.fail.Load(); err != nil {
+		return Credentials{}, *err
+	}
+	return Credentials{AccessKeyID: fmt.Sprint("KEY", n), SecretAccessKey: testSecret, Expires: time.Now().Add(s.life)}, nil
+}
+
+func (s *source) failWith(err error) {
+	if err == nil {
+		s.fail.Store(nil)
+		return
+	}
+	s.fail.Store(&err)
+}
+
+func TestCacheRefresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &source{life: time.Hour, slow: time.Second}
+		c := Cache(src)
+		// get asks once, and checks which key comes, and whether it was waited for.
+		get := func(want string, waited time.Duration) {
+			t.Helper()
+			start := time.Now()
+			keys, err := c.Retrieve(t.Context())
+			if err != nil || keys.AccessKeyID != want || time.Since(start) != waited {
+				t.Errorf("got %v, %v after %v; want %s after %v", keys, err, time.Since(start), want, waited)
+			}
+		}
+		get("KEY1", time.Second)
+		time.Sleep(45*time.Minute - time.Second)
+		get("KEY1", 0) // 15 minutes and a second left
+		synctest.Wait()
+		if n := src.fetches.Load(); n != 1 {
+			t.Errorf("%d fetches", n)
+		}
+		time.Sleep(2 * time.Second)
+		get("KEY1", 0) // begins the refresh, and does not wait
+		get("KEY1", 0)
+		time.Sleep(2 * time.Second)
+		get("KEY2", 0)
+
+		time.Sleep(56 * time.Minute)
+		get("KEY3", time.Second) // in the last five minutes all wait
+
+		// A failed refresh keeps what is valid, and is not repeated at every call.
+		time.Sleep(50 * time.Minute)
+		src.failWith(errors.New("down"))
+		before := src.fetches.Load()
+		for range 100 {
+			get("KEY3", 0)
+			time.Sleep(100 * time.Millisecond)
+		}
+		if n := src.fetches.Load() - before; n != 1 {
+			t.Errorf("%d fetches in ten seconds of failure", n)
+		}
+		time.Sleep(9*time.Minute + 45*time.Second)
+		get("KEY3", 0) // behind the callers' backs, after a failure
+		time.Sleep(time.Minute)
+		if _, err := c.Retrieve(t.Context()); err == nil || err.Error() != "down" {
+			t.Errorf("expired keys: %v", err)
+		}
+		src.failWith(nil)
+		get(fmt.Sprint("KEY", src.fetches.Load()+1), time.Second)
+	})
+}
+
+func TestCacheFirstKeysNearTheirEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// Such as a metadata service serves them shortly before new ones appear.
+		src := &source{life: 10 * time.Minute}
+		c := Cache(src)
+		c.Retrieve(t.Context())
+		c.Retrieve(t.Context())
+		synctest.Wait()
+		if n := src.fetches.Load(); n != 2 {
+			t.Errorf("%d fetches, want 2", n)
+		}
+		// Ten minutes is then how long its keys live.
+		for range 100 {
+			c.Retrieve(t.Context())
+			synctest.Wait()
+		}
+		if n := src.fetches.Load(); n != 2 {
+			t.Errorf("%d fetches, want still 2", n)
+		}
+		time.Sleep(7*time.Minute + 31*time.Second)
+		c.Retrieve(t.Context())
+		synctest.Wait()
+		if n := src.fetches.Load(); n != 3 {
+			t.Errorf("%d fetches, want 3", n)
+		}
+	})
+}
+
+// Keys that live two seconds, a thousand callers, a minute: nobody gets expired
+// keys, and the fetches are one for each life.
+func TestCacheUnderLoad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &source{life: 2 * time.Second, slow: 10 * time.Millisecond}
+		c := Cache(src)
+		var wg sync.WaitGroup
+		for range 1000 {
+			wg.Go(func() {
+				for range 600 {
+					keys, err := c.Retrieve(t.Context())
+					if err != nil || keys.expired(time.Now()) {
+						t.Error(keys, err)
+						return
+					}
+					time.Sleep(100 * time.Millisecond)
+				}
+			})
+		}
+		wg.Wait()
+		// The first keys are asked for twice, then a refresh every 1.5 seconds
+		// at the next call: 1.5 to 1.6 seconds.
+		if n := src.fetches.Load(); n < 38 || n > 42 {
+			t.Errorf("%d fetches in a minute", n)
+		}
+	})
+}
+
+func TestCacheWaiters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &source{life: time.Hour, slow: 10 * time.Second}
+		c := Cache(src)
+		first, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		var wg sync.WaitGroup
+		wg.Go(func() { // begins the fetch, and leaves
+			start := time.Now()
+			if _, err := c.Retrieve(first); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
+				t.Errorf("%v after %v", err, time.Since(start))
+			}
+		})
+		time.Sleep(time.Millisecond)
+		for range 63 {
+			wg.Go(func() {
+				if keys, err := c.Retrieve(t.Context()); err != nil || keys.AccessKeyID != "KEY1" {
+					t.Error(keys, err)
+				}
+			})
+		}
+		wg.Wait()
+		if n := src.fetches.Load(); n != 1 {
+			t.Errorf("%d fetches", n)
+		}
+	})
+}
+
+// What a source may do wrong.
+func TestCacheBadSources(t *testing.T) {
+	keys := Credentials{AccessKeyID: testID, SecretAccessKey: testSecret}
+	for name, c := range map[string]struct {
+		retrieve func(ctx context.Context) (Credentials, error)
+		err      string
+		within   time.Duration
+	}{
+		"ignores its context": {func(context.Context) (Credentials, error) { time.Sleep(time.Hour); return keys, nil }, "in time", time.Minute},
+		"hangs":               {func(ctx context.Context) (Credentials, error) { <-ctx.Done(); return keys, ctx.Err() }, "", time.Minute},
+		"ends its goroutine":  {func(context.Context) (Credentials, error) { runtime.Goexit(); return keys, nil }, "did not answer", 0},
+		"no keys":             {func(context.Context) (Credentials, error) { return Credentials{}, nil }, "empty", 0},
+		"no secret":           {func(context.Context) (Credentials, error) { return Credentials{AccessKeyID: "A"}, nil }, "SecretAccessKey", 0},
+		"expired": {func(context.Context) (Credentials, error) {
+			return Credentials{AccessKeyID: "A", SecretAccessKey: "S", Expires: time.Now()}, nil
+		}, "expired", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var good atomic.Bool
+				cache := Cache(ProviderFunc(func(ctx context.Context) (Credentials, error) {
+					if good.Load() {
+						return keys, nil
+					}
+					return c.retrieve(ctx)
+				}))
+				start := time.Now()
+				_, err := cache.Retrieve(t.Context())
+				if err == nil || !strings.Contains(err.Error(), c.err) || time.Since(start) != c.within {
+					t.Errorf("%v after %v", err, time.Since(start))
+				}
+				good.Store(true)
+				if got, err := cache.Retrieve(t.Context()); err != nil || got != keys {
+					t.Errorf("afterwards: %v, %v", got, err)
+				}
+				time.Sleep(2 * time.Hour) // let the source return at last
+				if got, err := cache.Retrieve(t.Context()); err != nil || got != keys {
+					t.Errorf("after that: %v, %v", got, err)
+				}
+			})
+		})
+	}
+}
+
+// 64 goroutines, one Signer, expiring credentials: one fetch.
+func TestConcurrentSigning(t *testing.T) {
+	src := &source{life: time.Hour, slow: time.Millisecond}
+	signer := &Signer{Service: "s3", Region: "eu-west-1", Credentials: Cache(src)}
+	v := testVerifier("s3", "")
+	v.Secret = func(string) (string, string, bool) { return testSecret, "", true }
+	w := wires(t, v)[0]
+	w.got = make(chan arrival, 64*20)
+	shared, _ := http.NewRequest("GET", "http://b.example/k(1)?x=b+c", nil)
+	var wg sync.WaitGroup
+	for range 64 {
+		wg.Go(func() {
+			for range 20 {
+				req := shared.Clone(t.Context())
+				req.URL = shared.URL // one URL for all
+				if err := signer.Sign4(req); err != nil {
+					t.Error(err)
+					return
+				}
+				resp, err := w.client.Do(req)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				resp.Body.Close()
+			}
+		})
+	}
+	wg.Wait()
+	close(w.got)
+	n := 0
+	for a := range w.got {
+		n++
+		if a.Err != nil {
+			t.Error(a.Err)
+		}
+	}
+	if n != 64*20 || src.fetches.Load() != 1 {
+		t.Errorf("%d requests arrived, %d fetches", n, src.fetches.Load())
+	}
+}
+
+// The package functions share one default chain, and it follows the environment.
+func TestDefaultChain(t *testing.T) {
+	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_CREDENTIAL_EXPIRATION"} {
+		t.Setenv(name, "")
+	}
+	req, _ := http.NewRequest("GET", "https://b.s3.eu-west-1.amazonaws.com/k", nil)
+	err := Sign4(req)
+	if !errors.Is(err, ErrNoCredentials) || !strings.Contains(err.Error(), "AWS_ACCESS_KEY_ID") || !strings.Contains(err.Error(), "AWS_EC2_METADATA_DISABLED") {
+		t.Error(err)
+	}
+	t.Setenv("AWS_ACCESS_KEY_ID", "FROMENV")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "S")
+	for _, sign := range []func(*http.Request) error{
+		func(r *http.Request) error { return Sign4(r) },
+		func(r *http.Request) error { return new(Signer).Sign4(r) },
+		func(r *http.Request) error { return Sign4(r, Env{}, &EC2Role{}) },
+	} {
+		if err := sign(req); err != nil || !strings.Contains(req.Header.Get("Authorization"), "Credential=FROMENV/") {
+			t.Error(err, req.Header)
+		}
+	}
+	if err := Sign4(req, testKeys); err != nil || !strings.Contains(req.Header.Get("Authorization"), "Credential="+testID+"/") {
+		t.Error(err, req.Header)
+	}
+}
+
+func TestSecretsDoNotPrint(t *testing.T) {
+	keys := Credentials{AccessKeyID: testID, SecretAccessKey: "sEcReTsEcReT", SessionToken: "tOkEntOkEn", Expires: time.Now().Add(time.Hour)}
+	cached := Cache(keys)
+	if _, err := cached.Retrieve(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	role := &EC2Role{Endpoint: fakeEC2(t, &ec2Fake{keys: keys}).URL}
+	signer := &Signer{Service: "s3", Region: "x", Credentials: keys}
+	for _, p := range []Provider{keys, role, cached} {
+		req, _ := http.NewRequest("GET", "https://b.example/k", nil)
+		if err := signer.Sign4(req, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	type holder struct {
+		Name  string
+		Keys  Credentials
+		Ptr   *Credentials
+		Any   any
+		List  []Credentials
+		Chain Chain
+	}
+	values := []any{
+		keys, &keys, []Credentials{keys}, map[string]Credentials{"a": keys}, Provider(keys),
+		holder{"n", keys, &keys, keys, []Credentials{keys}, Chain{keys, &keys}}, &holder{Keys: keys},
+		Chain{keys, cached, role}, cached, role, signer, []any{signer, cached, role}, struct{ S *Signer }{signer},
+		fmt.Errorf("wrapped: %v", keys),
+	}
+	var out bytes.Buffer
+	for _, v := range values {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x", "%X", "%t", "%e", "%10.3v", "%T"} {
+			fmt.Fprintf(&out, verb, v)
+		}
+		fmt.Fprint(&out, v)
+		for _, h := range []slog.Handler{slog.NewTextHandler(&out, nil), slog.NewJSONHandler(&out, nil)} {
+			l := slog.New(h)
+			l.Info("m", "v", v)
+			l.With("v", v).WithGroup("g").Info("m", slog.Any("v", v))
+		}
+		if data, err := json.Marshal(v); err == nil {
+			out.Write(data)
+		}
+		if data, err := xml.Marshal(v); err == nil {
+			out.Write(data)
+		}
+	}
+	text := out.String()
+	for _, secret := range []string{keys.SecretAccessKey, keys.SessionToken, fmt.Sprintf("%x", keys.SecretAccessKey), fmt.Sprintf("%X", keys.SessionToken), fmt.Sprint([]byte(keys.SecretAccessKey))} {
+		if i := strings.Index(text, secret); i >= 0 {
+			t.Errorf("a secret was printed: …%s…", text[max(0, i-200):i])
+		}
+	}
+	if !strings.Contains(text, testID) {
+		t.Error("the access key ID was not printed")
+	}
+}

@@ -1,0 +1,224 @@
+package awsauth
+
+import (
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A refusal is a bad request, and what the error has to say. The request must
+// be left as it was.
+var refusals = []struct {
+	name    string
+	signer  *Signer // nil: for S3
+	method  string
+	url     string
+	body    func() io.Reader
+	edit    func(*http.Request)
+	keys    Provider
+	expires time.Duration // 0: an hour
+	want    string
+	only    string // "header" or "presign"
+}{
+	{name: "empty credentials", keys: Credentials{}, want: "set AccessKeyID and SecretAccessKey"},
+	{name: "empty secret", keys: Credentials{AccessKeyID: "A"}, want: "set SecretAccessKey"},
+	{name: "empty ID", keys: Credentials{SecretAccessKey: "S"}, want: "set AccessKeyID"},
+	{name: "ID with a line end", keys: Credentials{AccessKeyID: "A\n", SecretAccessKey: "S"}, want: "line end"},
+	{name: "token with a line end", keys: Credentials{AccessKeyID: "A", SecretAccessKey: "S", SessionToken: "T\r\nX: y"}, want: "line end"},
+	{name: "nil source", keys: Chain{nil}, want: "nil"},
+	{name: "expired credentials", keys: Credentials{AccessKeyID: "A", SecretAccessKey: "S", Expires: time.Now().Add(-time.Second)}, want: "expired at"},
+	{name: "source fails", keys: ProviderFunc(func(context.Context) (Credentials, error) { return Credentials{}, errors.New("vault: sealed") }), want: "vault: sealed"},
+	{name: "source returns nothing", keys: ProviderFunc(func(context.Context) (Credentials, error) { return Credentials{}, nil }), want: "empty credentials"},
+	{name: "half a pair in the environment", keys: Env{Getenv: envOf("AWS_ACCESS_KEY_ID", "A")}, want: "set AWS_SECRET_ACCESS_KEY"},
+	{name: "nothing anywhere", keys: Chain{Env{Getenv: envOf()}, &EC2Role{Getenv: envOf("AWS_EC2_METADATA_DISABLED", "true")}}, want: "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set; the EC2 metadata service is disabled"},
+
+	{name: "unknown host", signer: &Signer{}, want: "set Signer.Service and Signer.Region"},
+	{name: "region set", signer: &Signer{Service: "s3", Region: "*"}, want: "region set"},
+
+	{name: "query with a lone percent", url: "https://h.example/?a=%", want: "RawQuery"},
+	{name: "query with a bad escape", url: "https://h.example/?a%zz=1", want: "RawQuery"},
+	{name: "query with half an escape", url: "https://h.example/?b=1&a=%4", want: "RawQuery"},
+	{name: "path without a slash", edit: func(r *http.Request) { r.URL.Path = "k" }, want: `set URL.Path to "/k"`},
+	{name: "path of a star", method: "OPTIONS", edit: func(r *http.Request) { r.URL.Path = "*" }, want: "set URL.Path"},
+	{name: "opaque of another host", edit: func(r *http.Request) { r.URL.Opaque = "//other.example/k" }, want: "URL.Opaque"},
+	{name: "opaque without a path", edit: func(r *http.Request) { r.URL.Opaque = "k" }, want: "URL.Opaque"},
+	{name: "opaque with a query", edit: func(r *http.Request) { r.URL.Opaque = "/k?a=b" }, want: "URL.Opaque"},
+	{name: "no host", edit: func(r *http.Request) { r.URL.Host, r.Host = "", "" }, want: "set URL.Host"},
+	{name: "host with a space", edit: func(r *http.Request) { r.Host = "a b" }, want: "correct URL.Host or Request.Host"},
+	{name: "host with a line end", edit: func(r *http.Request) { r.Host = "a\r\nX: y" }, want: "correct URL.Host or Request.Host"},
+	{name: "method with a line end", edit: func(r *http.Request) { r.Method = "GET\n" }, want: "Request.Method"},
+
+	{name: "two spellings", edit: func(r *http.Request) { r.Header["X-Test"], r.Header["x-test"] = []string{"a"}, []string{"b"} }, want: "x-test is set under two spellings"},
+	{name: "two spellings of the payload header", edit: func(r *http.Request) {
+		r.Header["X-Amz-Content-Sha256"], r.Header["x-amz-content-sha256"] = []string{"a"}, []string{"b"}
+	}, want: "X-Amz-Content-Sha256 is set more than once"},
+	{name: "two payload headers", edit: func(r *http.Request) { r.Header["X-Amz-Content-Sha256"] = []string{"a", "b"} }, want: "X-Amz-Content-Sha256 is set more than once"},
+	{name: "CR LF in a value", edit: func(r *http.Request) { r.Header["X-Test"] = []string{"a\r\nX-Evil: b"} }, want: "X-Test has a line end"},
+	{name: "LF in an unsigned value", edit: func(r *http.Request) { r.Header["User-Agent"] = []string{"a\nb"} }, want: "User-Agent has a line end"},
+	{name: "control character in a value", edit: func(r *http.Request) { r.Header["X-Test"] = []string{"a\x00"} }, want: "X-Test has a line end or a control character"},
+	{name: "header name with a space", edit: func(r *http.Request) { r.Header["X Test"] = []string{"a"} }, want: "is not a header name"},
+	{name: "empty header name", edit: func(r *http.Request) { r.Header[""] = []string{"a"} }, want: "is not a header name"},
+
+	{name: "unknown payload", signer: &Signer{Service: "s3", Region: "eu-west-1", Payload: "SIGNED"}, want: `Payload "SIGNED"`},
+	{name: "unsigned payload over http", only: "header", url: "http://h.example/k", signer: &Signer{Service: "s3", Region: "eu-west-1", Payload: UnsignedPayload}, want: "use https"},
+	{name: "unsigned payload over http, by header", only: "header", url: "http://localhost.example/k", edit: func(r *http.Request) { r.Header.Set("x-amz-content-sha256", "UNSIGNED-PAYLOAD") }, want: "use https"},
+
+	{name: "body that fails", signer: &Signer{Service: "execute-api", Region: "eu-west-1"}, body: func() io.Reader { return io.MultiReader(strings.NewReader("hello"), failing{}) }, want: "disk on fire"},
+	{name: "body too long to keep", signer: &Signer{Service: "execute-api", Region: "eu-west-1"}, body: func() io.Reader { return io.LimitReader(zeros{}, maxBuffer+10) }, want: "longer than 32 MiB"},
+	{name: "body said to be too long to keep", signer: &Signer{Service: "execute-api", Region: "eu-west-1"}, body: func() io.Reader { return io.LimitReader(zeros{}, 5) }, edit: func(r *http.Request) { r.ContentLength = maxBuffer + 1 }, want: "longer than 32 MiB"},
+	{name: "body longer than it says", signer: &Signer{Service: "execute-api", Region: "eu-west-1"}, body: func() io.Reader { return strings.NewReader("hello") }, edit: func(r *http.Request) { r.ContentLength = 4 }, want: "ContentLength says 4"},
+	{name: "stream shorter than it says", signer: &Signer{Service: "execute-api", Region: "eu-west-1"}, body: func() io.Reader { return readOnceBody("hello") }, edit: func(r *http.Request) { r.ContentLength = 6 }, want: "ContentLength says 6"},
+	{name: "GetBody that fails", signer: &Signer{Service: "execute-api", Region: "eu-west-1"}, body: func() io.Reader { return strings.NewReader("hello") }, edit: func(r *http.Request) {
+		r.GetBody = func() (io.ReadCloser, error) { return nil, errors.New("disk on fire") }
+	}, want: "disk on fire"},
+
+	{name: "expires negative", only: "presign", expires: -time.Hour, want: "one second to seven days"},
+	{name: "expires under a second", only: "presign", expires: time.Second - 1, want: "one second to seven days"},
+	{name: "expires over seven days", only: "presign", expires: 7*24*time.Hour + 1, want: "one second to seven days"},
+	{name: "credentials expire at once", only: "presign", keys: Credentials{AccessKeyID: "A", SecretAccessKey: "S", Expires: time.Now().Add(100 * time.Hour)}, signer: &Signer{Service: "s3", Region: "eu-west-1", Now: func() time.Time { return time.Now().Add(100*time.Hour - 500*time.Millisecond) }}, want: "expire"},
+}
+
+type failing struct{}
+
+func (failing) Read([]byte) (int, error) { return 0, errors.New("disk on fire") }
+
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
+
+func TestRefusals(t *testing.T) {
+	for _, c := range refusals {
+		for _, kind := range []string{"header", "presign"} {
+			if c.only != "" && c.only != kind {
+				continue
+			}
+			t.Run(c.name+"/"+kind, func(t *testing.T) {
+				s := c.signer
+				if s == nil {
+					s = &Signer{Service: "s3", Region: "eu-west-1"}
+				}
+				u, method, keys := c.url, c.method, c.keys
+				if u == "" {
+					u = "https://h.example:443/a(1)?x=b+c"
+				}
+				if method == "" {
+					method = "PUT"
+				}
+				if keys == nil {
+					keys = testKeys
+				}
+				var body io.Reader
+				if c.body != nil {
+					body = c.body()
+				}
+				req, err := http.NewRequest(method, u, body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				req.Header["X-Amz-Date"] = []string{"stays"}
+				if c.edit != nil {
+					c.edit(req)
+				}
+				wasURL, wasURLValue, wasHost, wasHeader := req.URL, *req.URL, req.Host, req.Header.Clone()
+				wasLength, hadGetBody := req.ContentLength, req.GetBody != nil
+
+				if kind == "header" {
+					err = s.Sign4(req, keys)
+				} else {
+					expires := c.expires
+					if expires == 0 {
+						expires = time.Hour
+					}
+					err = s.Presign(req, expires, keys)
+				}
+				if err == nil || !strings.Contains(err.Error(), c.want) {
+					t.Fatalf("%v, want an error with %q", err, c.want)
+				}
+				if c.name != "source fails" && !strings.HasPrefix(err.Error(), "awsauth: ") {
+					t.Errorf("the error does not begin with awsauth: %v", err)
+				}
+				if req.URL != wasURL || *req.URL != wasURLValue || req.Host != wasHost || !maps.EqualFunc(req.Header, wasHeader, slices.Equal) ||
+					req.ContentLength != wasLength || (req.GetBody != nil) != hadGetBody {
+					t.Errorf("the request was changed: %v %v %v", req.URL, req.Host, req.Header)
+				}
+			})
+		}
+	}
+}
+
+// After an error the body reads from where it stood.
+func TestRefusedBodyReads(t *testing.T) {
+	s := &Signer{Service: "s3", Region: "eu-west-1"}
+	for name, body := range map[string]io.Reader{
+		"stream that fails":    io.MultiReader(strings.NewReader("hello"), failing{}),
+		"stream of odd length": readOnceBody("hello"),
+	} {
+		req, _ := http.NewRequest("PUT", "https://h.example/k", body)
+		req.ContentLength = 6
+		if err := s.Sign4(req, testKeys); err == nil {
+			t.Fatal("no error")
+		}
+		if data, _ := io.ReadAll(req.Body); string(data) != "hello" {
+			t.Errorf("%s: the body reads %q", name, data)
+		}
+	}
+	closed := 0
+	req, _ := http.NewRequest("PUT", "https://h.example/k", closer{io.LimitReader(zeros{}, maxBuffer+10), &closed})
+	if err := s.Sign4(req, testKeys); err == nil {
+		t.Fatal("no error")
+	}
+	if n, err := io.Copy(io.Discard, req.Body); n != maxBuffer+10 || err != nil {
+		t.Errorf("the body reads %d bytes, %v", n, err)
+	}
+	if req.Body.Close(); closed != 1 {
+		t.Errorf("closed %d times", closed)
+	}
+}
+
+// Whoever sends the request closes the body that was given.
+func TestBodyIsClosedOnce(t *testing.T) {
+	s := &Signer{Service: "s3", Region: "eu-west-1"}
+	for _, content := range []string{"", "hello"} {
+		closed := 0
+		req, _ := http.NewRequest("PUT", "https://h.example/k", closer{readOnceBody(content), &closed})
+		if err := s.Sign4(req, testKeys); err != nil {
+			t.Fatal(err)
+		}
+		if req.Body.Close(); closed != 1 {
+			t.Errorf("%q: closed %d times", content, closed)
+		}
+	}
+}
+
+type closer struct {
+	io.Reader
+	closed *int
+}
+
+func (c closer) Close() error { *c.closed++; return nil }
+
+func TestNilRequests(t *testing.T) {
+	for _, req := range []*http.Request{nil, {}, {Header: http.Header{}}} {
+		if err := Sign4(req, testKeys); err == nil || !strings.Contains(err.Error(), "URL") {
+			t.Error(err)
+		}
+		if err := Presign(req, time.Hour, testKeys); err == nil || !strings.Contains(err.Error(), "URL") {
+			t.Error(err)
+		}
+	}
+	req := &http.Request{URL: &url.URL{Scheme: "https", Host: "b.s3.eu-west-1.amazonaws.com"}}
+	if err := Sign4(req, testKeys); err != nil || req.Header.Get("Authorization") == "" {
+		t.Errorf("a nil header map: %v", err)
+	}
+	req = &http.Request{URL: &url.URL{Scheme: "https", Host: "b.s3.eu-west-1.amazonaws.com"}}
+	if err := Presign(req, time.Hour, testKeys); err != nil || req.URL.Query().Get("X-Amz-Signature") == "" {
+		t.Errorf("a nil header map: %v", err)
+	}
+}
