@@ -8,12 +8,13 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // readURL reads the method, an opaque URL and the host.
 func (m *message) readURL() error {
-	if !isToken(m.req.Method) && m.req.Method != "" {
-		return fmt.Errorf("awsauth: %q is not an HTTP method: set Request.Method", m.req.Method)
+	if method := m.req.Method; method == http.MethodConnect || method != "" && !isToken(method) {
+		return fmt.Errorf("awsauth: the method %q can't be signed: correct Request.Method", method)
 	}
 	if u := m.req.URL; u.Opaque != "" {
 		// Over HTTP/1.1 net/http sends an opaque URL whole, over HTTP/2 its path.
@@ -35,9 +36,6 @@ func wireHost(u *url.URL, host string) (string, error) {
 	if host == "" {
 		host = u.Host
 	}
-	if host == "" {
-		return "", errors.New("awsauth: the request has no host: set URL.Host")
-	}
 	for i := 0; i < len(host); i++ {
 		if c := host[i]; !unreserved(c) && c != ':' && c != '[' && c != ']' {
 			sent, err := askNetHTTP(host)
@@ -54,7 +52,10 @@ func wireHost(u *url.URL, host string) (string, error) {
 	case "http", "ws":
 		host = strings.TrimSuffix(host, ":80")
 	}
-	return strings.TrimSuffix(host, ":"), nil
+	if host = strings.TrimSuffix(host, ":"); host == "" {
+		return "", errors.New("awsauth: the request has no host: set URL.Host")
+	}
+	return host, nil
 }
 
 // askNetHTTP returns host as net/http writes it: in Punycode, and without the
@@ -64,7 +65,7 @@ func askNetHTTP(host string) (string, error) {
 	err := (&http.Request{Method: "GET", URL: &url.URL{Path: "/"}, Host: host}).Write(&b)
 	_, sent, _ := strings.Cut(b.String(), "\r\nHost: ")
 	sent, _, _ = strings.Cut(sent, "\r\n")
-	if err != nil || sent == "" {
+	if err != nil || sent == "" || !utf8.ValidString(host) {
 		return "", fmt.Errorf("awsauth: net/http can't send the host %q: correct URL.Host or Request.Host", host)
 	}
 	return sent, nil
@@ -120,7 +121,24 @@ func (m *message) readQuery(presign bool) error {
 	if raw == "" {
 		return nil
 	}
-	presigned := presign || strings.HasPrefix(raw, "X-Amz-Signature=") || strings.Contains(raw, "&X-Amz-Signature=")
+	presigned, err := m.encodeQuery(raw, presign)
+	if presigned && !presign {
+		_, err = m.encodeQuery(raw, true)
+	}
+	if err != nil {
+		return err
+	}
+	if string(m.query) != raw {
+		m.edit().RawQuery = string(m.query)
+	}
+	m.addParams(m.query)
+	return nil
+}
+
+// encodeQuery encodes the parts of a query, and reports whether a signature is
+// among them. The parameters of a signature can be left out.
+func (m *message) encodeQuery(raw string, unsign bool) (presigned bool, err error) {
+	m.query = m.query[:0]
 	for part := range strings.SplitSeq(raw, "&") {
 		if part == "" {
 			continue // neither a name nor a value: servers differ on it
@@ -131,25 +149,21 @@ func (m *message) readQuery(presign bool) error {
 			m.query = append(m.query, '&')
 		}
 		start := len(m.query)
-		var err error
 		if m.query, err = appendReescaped(m.query, name); err != nil {
-			return err
+			return false, err
 		}
-		if presigned && isSignatureParam(m.query[start:]) {
-			m.query = m.query[:before]
-			continue
-		}
+		presigned = presigned || string(m.query[start:]) == "X-Amz-Signature"
+		unsigned := unsign && isSignatureParam(m.query[start:])
 		if hasValue {
 			if m.query, err = appendReescaped(append(m.query, '='), value); err != nil {
-				return err
+				return false, err
 			}
 		}
+		if unsigned {
+			m.query = m.query[:before]
+		}
 	}
-	if string(m.query) != raw {
-		m.edit().RawQuery = string(m.query)
-	}
-	m.addParams(m.query)
-	return nil
+	return presigned, nil
 }
 
 // addParams adds the parts of an encoded query. They stay slices of it.
@@ -223,13 +237,13 @@ func unhex(c byte) byte {
 func (m *message) readHeaders(skip func(string) bool, presign bool) error {
 	var connection []string
 	for key, values := range m.req.Header {
+		if !isToken(key) {
+			return fmt.Errorf("awsauth: %q is not a header name: correct Request.Header", key)
+		}
 		if len(values) == 0 {
 			continue // nothing is sent
 		}
 		start := len(m.names)
-		if !isToken(key) {
-			return fmt.Errorf("awsauth: %q is not a header name: correct Request.Header", key)
-		}
 		m.names = appendLower(m.names, key)
 		name := m.names[start:len(m.names):len(m.names)]
 		switch string(name) {
@@ -244,7 +258,13 @@ func (m *message) readHeaders(skip func(string) bool, presign bool) error {
 		}
 		switch string(name) {
 		case "connection":
-			connection = values
+			connection = slices.Concat(connection, values)
+			continue
+		case "host", "content-length", "transfer-encoding", "trailer":
+			// Over HTTP/1.1 net/http would send it beside its own.
+			if key != http.CanonicalHeaderKey(key) {
+				return fmt.Errorf("awsauth: the header %s is net/http's to write: remove it, or set the field of Request", key)
+			}
 			continue
 		case "x-amz-content-sha256":
 			if len(values) > 1 || m.callerPayload != "" {
@@ -264,9 +284,6 @@ func (m *message) readHeaders(skip func(string) bool, presign bool) error {
 			return !mustSign(f.name) && names(connection, f.name)
 		})
 	}
-	if m.callerPayload != "" && m.payloadIsOld(presign) {
-		m.callerPayload = ""
-	}
 	slices.SortFunc(m.fields, byName)
 	for i := 1; i < len(m.fields); i++ {
 		if bytes.Equal(m.fields[i-1].name, m.fields[i].name) {
@@ -278,26 +295,13 @@ func (m *message) readHeaders(skip func(string) bool, presign bool) error {
 
 func byName(a, b field) int { return bytes.Compare(a.name, b.name) }
 
-// payloadIsOld reports whether X-Amz-Content-Sha256 was left by an earlier
-// signature. A word stays, for it tells how the body is to be signed; a digest
-// is that of a body that may have changed. A presigned URL needs neither.
-func (m *message) payloadIsOld(presign bool) bool {
-	for _, v := range m.req.Header["Authorization"] {
-		if strings.HasPrefix(v, "AWS4-") && strings.Contains(v, "x-amz-content-sha256") {
-			return presign || len(m.callerPayload) == len(emptyHash) && strings.Trim(m.callerPayload, "0123456789abcdef") == ""
-		}
-	}
-	return false
-}
-
 // skipped reports whether a header is not signed: it belongs to the connection,
-// is written by net/http or changed by proxies, or is set by signing.
+// or net/http or proxies write and change it.
 func skipped(name []byte) bool {
 	switch string(name) {
-	case "accept-encoding", "cache-control", "content-length", "cookie", "expect",
-		"forwarded", "from", "host", "keep-alive", "max-forwards", "pragma",
-		"referer", "te", "trailer", "transfer-encoding", "upgrade", "user-agent",
-		"via", "x-amzn-trace-id", "traceparent", "tracestate":
+	case "accept-encoding", "cache-control", "cookie", "expect", "forwarded", "from",
+		"keep-alive", "max-forwards", "pragma", "referer", "te", "upgrade",
+		"user-agent", "via", "x-amzn-trace-id", "traceparent", "tracestate":
 		return true
 	}
 	return bytes.HasPrefix(name, []byte("proxy-")) ||
@@ -402,16 +406,16 @@ func (m *message) appendCanonical(b []byte) []byte {
 		b = append(b, '\n')
 	}
 	b = append(b, '\n')
-	b = m.appendSignedHeaders(b, ";")
+	b = m.appendSignedHeaders(b)
 	b = append(b, '\n')
 	return append(b, m.payload...)
 }
 
 // appendSignedHeaders appends the names of the signed headers.
-func (m *message) appendSignedHeaders(b []byte, separator string) []byte {
+func (m *message) appendSignedHeaders(b []byte) []byte {
 	for i, f := range m.fields {
 		if i > 0 {
-			b = append(b, separator...)
+			b = append(b, ';')
 		}
 		b = append(b, f.name...)
 	}

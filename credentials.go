@@ -18,8 +18,11 @@ var ErrNoCredentials = errors.New("awsauth: no credentials")
 
 // Credentials are an AWS access key. They are themselves a [Provider].
 //
-// The secret and the token never print: every fmt verb, log/slog and
-// encoding/json show the access key ID alone.
+// The secret and the token do not print: fmt, log/slog, encoding/json and
+// encoding/xml show the access key ID alone. No type can hold fmt back in two
+// cases: the verbs %p and %w, which are errors here, and an unexported field of
+// another struct, whose methods fmt can't call. Keep a Signer there, or what
+// [Cache] returns.
 type Credentials struct {
 	AccessKeyID     string
 	SecretAccessKey string
@@ -44,7 +47,10 @@ func (f ProviderFunc) Retrieve(ctx context.Context) (Credentials, error) { retur
 // Retrieve returns c, or an error where a key or its secret is empty: an empty
 // explicit key is a mistake, never a reason to sign as somebody else.
 func (c Credentials) Retrieve(context.Context) (Credentials, error) {
-	return c, c.check()
+	if err := c.check(); err != nil {
+		return Credentials{}, err
+	}
+	return c, nil
 }
 
 // Format prints the access key ID and nothing else, whatever the verb.
@@ -67,24 +73,27 @@ func (c *Credentials) check() error {
 		return errors.New("awsauth: empty access key ID: set AccessKeyID")
 	case c.SecretAccessKey == "":
 		return errors.New("awsauth: empty secret access key: set SecretAccessKey")
-	case !printable(c.AccessKeyID):
-		return errors.New("awsauth: the access key ID has a space or a control character: was it read with its line end?")
-	case strings.ContainsAny(c.SecretAccessKey, "\r\n"):
-		return errors.New("awsauth: the secret access key has a line end: trim it")
+	case !printable(c.AccessKeyID) || strings.Contains(c.AccessKeyID, ","):
+		return errors.New("awsauth: the access key ID has a character that no key has: was it read with its line end?")
+	case strings.TrimSpace(c.SecretAccessKey) != c.SecretAccessKey:
+		return errors.New("awsauth: the secret access key has white space around it: was it read with its line end?")
 	case !printable(c.SessionToken):
-		return errors.New("awsauth: the session token has a space or a control character: was it read with its line end?")
+		return errors.New("awsauth: the session token has a character that no token has: was it read with its line end?")
 	}
 	return nil
 }
 
+// expired goes by the time of day: the monotonic clock stands still while a
+// machine is suspended.
 func (c *Credentials) expired(now time.Time) bool {
-	return !c.Expires.IsZero() && !now.Before(c.Expires)
+	return !c.Expires.IsZero() && !now.Round(0).Before(c.Expires)
 }
 
-// printable reports whether s can stand in a header and in a credential scope.
+// printable reports whether s is of visible ASCII characters, so that it can stand
+// in a header.
 func printable(s string) bool {
 	for i := 0; i < len(s); i++ {
-		if s[i] <= ' ' || s[i] == 0x7f {
+		if s[i] <= ' ' || s[i] >= 0x7f {
 			return false
 		}
 	}
@@ -127,11 +136,13 @@ const (
 	earlyRefresh = 15 * time.Minute
 	lateRefresh  = 5 * time.Minute
 
+	// waitRefresh is how long callers wait while they have keys that are valid.
+	waitRefresh = 5 * time.Second
+
 	// retryRefresh passes between a failed refresh and the next.
 	retryRefresh = 10 * time.Second
 
-	// fetchTimeout ends a fetch whose source does not answer. It leaves time
-	// for a source that asks a person.
+	// fetchTimeout ends a fetch whose source does not answer.
 	fetchTimeout = time.Minute
 )
 
@@ -142,11 +153,11 @@ const (
 // waiting when its own context ends; the fetch goes on for the others, for one
 // minute at most. Fifteen minutes before expiry the keys are renewed in the
 // background while callers go on with the old ones; in the last five minutes
-// callers wait. Keys found to live less than an hour at a refresh are renewed
-// when a quarter of that life is left, and waited for in its last twelfth.
-// Where a refresh fails, keys that are still valid stay in use and the next
-// try is ten seconds later. Expired keys are never returned, and errors are
-// not kept.
+// callers wait for that, up to five seconds. Keys that have less than an hour to
+// live when a refresh brings them are renewed when a quarter of that is left, and
+// waited for in its last twelfth. Where a refresh fails, keys that are still
+// valid stay in use and the next try is ten seconds later. Keys without Expires
+// are kept for good. Expired keys are never returned, and errors are not kept.
 func Cache(p Provider) Provider {
 	if p == nil {
 		return Chain{nil} // an error at every call
@@ -160,7 +171,7 @@ type cache struct {
 	current  atomic.Pointer[current] // nil: none yet
 
 	mu     sync.Mutex // guards the fields below, and changes of current
-	retry  time.Time  // not before this, after a failed refresh; zero: none failed
+	retry  time.Time  // not before this, after a failed refresh
 	none   error      // the last ErrNoCredentials
 	noneTo time.Time  // until when it stands
 	flight *flight    // nil: no fetch is running
@@ -181,10 +192,9 @@ type flight struct {
 }
 
 func (c *cache) Retrieve(ctx context.Context) (Credentials, error) {
-	// Expiry is a time of day: the monotonic clock stands still in a suspended machine.
-	now := time.Now().Round(0)
+	now := time.Now()
 	cur := c.current.Load()
-	if cur != nil && (cur.keys.Expires.IsZero() || now.Before(cur.early)) {
+	if cur != nil && (cur.keys.Expires.IsZero() || now.Round(0).Before(cur.early)) {
 		return cur.keys, nil
 	}
 	return c.refresh(ctx, now)
@@ -201,7 +211,7 @@ func (c *cache) refresh(ctx context.Context, now time.Time) (Credentials, error)
 		cur = nil
 	}
 	switch {
-	case cur != nil && (now.Before(cur.early) || now.Before(c.retry)):
+	case cur != nil && (now.Round(0).Before(cur.early) || now.Before(c.retry)):
 		c.mu.Unlock()
 		return cur.keys, nil
 	case cur == nil && now.Before(c.noneTo):
@@ -209,17 +219,24 @@ func (c *cache) refresh(ctx context.Context, now time.Time) (Credentials, error)
 		return Credentials{}, c.none
 	}
 	f := c.fetch(ctx)
-	// After a failure the tries go on behind the callers' backs.
-	wait := cur == nil || !now.Before(cur.late) && c.retry.IsZero()
+	failing := now.Sub(c.retry) < retryRefresh // goes on behind the callers' backs
 	c.mu.Unlock()
-	if !wait {
+	if cur == nil {
+		return f.wait(ctx)
+	}
+	if failing || now.Round(0).Before(cur.late) {
 		return cur.keys, nil
 	}
-	keys, err := f.wait(ctx)
-	if err != nil && cur != nil && ctx.Err() == nil && !cur.keys.expired(time.Now().Round(0)) {
+	waiting, cancel := context.WithTimeout(ctx, waitRefresh)
+	defer cancel()
+	keys, err := f.wait(waiting)
+	if err == nil || ctx.Err() != nil {
+		return keys, err
+	}
+	if !cur.keys.expired(time.Now()) {
 		return cur.keys, nil
 	}
-	return keys, err
+	return f.wait(ctx)
 }
 
 func (f *flight) wait(ctx context.Context) (Credentials, error) {
@@ -245,7 +262,7 @@ func (c *cache) fetch(ctx context.Context) *flight {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
 	// A source that ignores its context is left behind.
 	context.AfterFunc(ctx, func() {
-		c.land(f, Credentials{}, errors.New("awsauth: the credential source did not answer in time"))
+		c.land(f, Credentials{}, errors.New("awsauth: the credential source gave no answer"))
 	})
 	go func() {
 		defer cancel() // lands the flight also where the source ends its goroutine
@@ -265,7 +282,7 @@ func (c *cache) land(f *flight, keys Credentials, err error) {
 	c.flight = nil
 	defer close(f.done)
 
-	now := time.Now().Round(0)
+	now := time.Now()
 	if err == nil {
 		err = keys.check()
 	}
@@ -284,6 +301,7 @@ func (c *cache) land(f *flight, keys Credentials, err error) {
 	// The first keys may be near their end already, and say nothing of how
 	// long the source's keys live. Those of a refresh do.
 	early, late := earlyRefresh, lateRefresh
+	keys.Expires = keys.Expires.Round(0)
 	if life := keys.Expires.Sub(now); c.current.Load() != nil {
 		early, late = min(early, life/4), min(late, life/12)
 	}

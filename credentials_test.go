@@ -44,9 +44,14 @@ func TestEnv(t *testing.T) {
 		{env: []string{"AWS_ACCESS_KEY_ID", "", "AWS_SECRET_ACCESS_KEY", "\t"}, err: "none"},
 		{env: []string{"AWS_SESSION_TOKEN", "T"}, err: "none"},
 		{env: []string{"AWS_ACCESS_KEY_ID", "A"}, err: "set AWS_SECRET_ACCESS_KEY"},
+		{env: []string{"AWS_WEB_IDENTITY_TOKEN_FILE", "/f"}, err: "AWS_WEB_IDENTITY_TOKEN_FILE"},
+		{env: []string{"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/r"}, err: "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"},
+		{env: []string{"AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://h"}, err: "AWS_CONTAINER_CREDENTIALS_FULL_URI"},
+		{env: []string{"AWS_ACCESS_KEY_ID", "A", "AWS_SECRET_ACCESS_KEY", "S", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://h"}, want: Credentials{AccessKeyID: "A", SecretAccessKey: "S"}},
 		{env: []string{"AWS_SECRET_KEY", "S"}, err: "set AWS_ACCESS_KEY_ID"},
 		{env: []string{"AWS_ACCESS_KEY_ID", "A\n", "AWS_SECRET_ACCESS_KEY", "S"}, err: "line end"},
 		{env: []string{"AWS_ACCESS_KEY_ID", "A", "AWS_SECRET_ACCESS_KEY", "S\n"}, err: "line end"},
+		{env: []string{"AWS_ACCESS_KEY_ID", "A,B", "AWS_SECRET_ACCESS_KEY", "S"}, err: "no key has"},
 		{env: []string{"AWS_ACCESS_KEY_ID", "A", "AWS_SECRET_ACCESS_KEY", "S", "AWS_CREDENTIAL_EXPIRATION", "tomorrow"}, err: "AWS_CREDENTIAL_EXPIRATION"},
 	} {
 		got, err := Env{Getenv: envOf(c.env...)}.Retrieve(t.Context())
@@ -166,13 +171,55 @@ func TestCacheRefresh(t *testing.T) {
 			t.Errorf("%d fetches in ten seconds of failure", n)
 		}
 		time.Sleep(9*time.Minute + 45*time.Second)
-		get("KEY3", 0) // behind the callers' backs, after a failure
+		get("KEY3", time.Second) // waits, in vain
 		time.Sleep(time.Minute)
 		if _, err := c.Retrieve(t.Context()); err == nil || err.Error() != "down" {
 			t.Errorf("expired keys: %v", err)
 		}
 		src.failWith(nil)
 		get(fmt.Sprint("KEY", src.fetches.Load()+1), time.Second)
+	})
+}
+
+// A source that hangs in the last minutes holds callers up for seconds only.
+func TestCacheHangsNearTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &source{life: time.Hour}
+		c := Cache(src)
+		c.Retrieve(t.Context())
+		time.Sleep(56 * time.Minute)
+		src.slow = time.Hour
+		for range 10 {
+			start := time.Now()
+			keys, err := c.Retrieve(t.Context())
+			if err != nil || keys.AccessKeyID != "KEY1" || time.Since(start) > waitRefresh {
+				t.Errorf("%v, %v after %v", keys, err, time.Since(start))
+			}
+		}
+		time.Sleep(2 * time.Minute)
+	})
+}
+
+// "No credentials" can stand for some seconds.
+func TestCacheKeepsNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &source{life: time.Hour}
+		src.failWith(fmt.Errorf("%w: test", ErrNoCredentials))
+		c := &cache{source: src.Retrieve, keepNone: 5 * time.Second}
+		for range 49 {
+			if _, err := c.Retrieve(t.Context()); !errors.Is(err, ErrNoCredentials) {
+				t.Error(err)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if n := src.fetches.Load(); n != 1 {
+			t.Errorf("%d fetches", n)
+		}
+		src.failWith(nil)
+		time.Sleep(time.Second)
+		if _, err := c.Retrieve(t.Context()); err != nil {
+			t.Error(err)
+		}
 	})
 }
 
@@ -268,9 +315,9 @@ func TestCacheBadSources(t *testing.T) {
 		err      string
 		within   time.Duration
 	}{
-		"ignores its context": {func(context.Context) (Credentials, error) { time.Sleep(time.Hour); return keys, nil }, "in time", time.Minute},
+		"ignores its context": {func(context.Context) (Credentials, error) { time.Sleep(time.Hour); return keys, nil }, "no answer", time.Minute},
 		"hangs":               {func(ctx context.Context) (Credentials, error) { <-ctx.Done(); return keys, ctx.Err() }, "", time.Minute},
-		"ends its goroutine":  {func(context.Context) (Credentials, error) { runtime.Goexit(); return keys, nil }, "did not answer", 0},
+		"ends its goroutine":  {func(context.Context) (Credentials, error) { runtime.Goexit(); return keys, nil }, "no answer", 0},
 		"no keys":             {func(context.Context) (Credentials, error) { return Credentials{}, nil }, "empty", 0},
 		"no secret":           {func(context.Context) (Credentials, error) { return Credentials{AccessKeyID: "A"}, nil }, "SecretAccessKey", 0},
 		"expired": {func(context.Context) (Credentials, error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	_ "embed"
+	"fmt"
 	"net/url"
 	"strings"
 )
@@ -40,7 +41,7 @@ type UnknownEndpointError struct {
 }
 
 func (e *UnknownEndpointError) Error() string {
-	return "awsauth: host \"" + e.Host + "\" does not tell what to sign for (" + e.Reason + "): set Signer.Service and Signer.Region"
+	return fmt.Sprintf("awsauth: host %q does not tell what to sign for (%s): set Signer.Service and Signer.Region", e.Host, e.Reason)
 }
 
 // Scope returns the signing name of the service and the region that the host of

@@ -2,9 +2,11 @@ package awsauth
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"maps"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -99,6 +101,9 @@ func (z *wireFuzzer) check(t testing.TB, f *fuzzed) {
 		}
 	}
 	resp, err := w.client.Do(req)
+	if addr := new(net.AddrError); errors.As(err, &addr) {
+		return // the host leads nowhere
+	}
 	if err != nil {
 		t.Fatalf("%+v: signed, and net/http does not send it: %v", f, err)
 	}
@@ -128,8 +133,12 @@ func fuzzWire(f *testing.F, sign func(*Signer, *http.Request) error) {
 	f.Fuzz(func(t *testing.T, method, host, path, rawPath, query, name, value, value2 string, body []byte, service, protocol, flags uint8) {
 		// Signature parameters without a signature are not ours to judge, and
 		// net/http has rules of its own for these methods and headers.
-		if strings.Contains(query, "X-Amz-") || strings.EqualFold(method, "CONNECT") || managed(name) {
+		if strings.Contains(query, "X-Amz-") || managed(name) {
 			t.Skip()
+		}
+		// With hosts that lead nowhere, net/http dials without end over HTTP/2.
+		if int(protocol)%len(z.wires) == 2 && strings.Trim(host, "abcdefghijklmnopqrstuvwxyz0123456789.-") != "" {
+			host = "b.example"
 		}
 		z.check(t, &fuzzed{
 			method: method, host: host, path: path, rawPath: rawPath, query: query, name: name, value: value, value2: value2,

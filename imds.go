@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -21,8 +20,7 @@ import (
 // for it holds the cache.
 //
 // It speaks IMDSv2, and version 1 only where the service answers the request
-// for a token with 403, 404 or 405. Requests use no proxy and follow no
-// redirect. A fetch takes at most five seconds; off EC2 the first call fails in
+// for a token with 403, 404 or 405. Requests follow no redirect. A fetch takes at most five seconds; off EC2 the first call fails in
 // under a second, with [ErrNoCredentials], and that answer stands for five
 // seconds.
 //
@@ -39,7 +37,7 @@ import (
 type EC2Role struct {
 	Endpoint  string                   // "": from the environment, else http://169.254.169.254
 	Getenv    func(name string) string // nil: os.Getenv
-	Transport http.RoundTripper        // nil: one without a proxy, and a quarter of a second to connect
+	Transport http.RoundTripper        // nil: one without a proxy
 
 	once  sync.Once // sets up cache
 	cache cache
@@ -71,16 +69,13 @@ func (r *EC2Role) Retrieve(ctx context.Context) (Credentials, error) {
 func (r *EC2Role) Format(f fmt.State, verb rune) { io.WriteString(f, "awsauth.EC2Role") }
 
 func (r *EC2Role) getenv(name string) string {
-	if r.Getenv != nil {
-		return r.Getenv(name)
-	}
-	return os.Getenv(name)
+	return strings.TrimSpace(Env{Getenv: r.Getenv}.first(name))
 }
 
 func (r *EC2Role) endpoint() (string, error) {
 	e := r.Endpoint
 	if e == "" {
-		e = strings.TrimSpace(r.getenv("AWS_EC2_METADATA_SERVICE_ENDPOINT"))
+		e = r.getenv("AWS_EC2_METADATA_SERVICE_ENDPOINT")
 	}
 	switch {
 	case e != "":
@@ -90,8 +85,8 @@ func (r *EC2Role) endpoint() (string, error) {
 		e = "http://169.254.169.254"
 	}
 	u, err := url.Parse(e)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return "", errors.New("awsauth: the EC2 metadata endpoint is not an http URL: set AWS_EC2_METADATA_SERVICE_ENDPOINT like http://169.254.169.254")
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || strings.ContainsAny(e, "?#") {
+		return "", errors.New("awsauth: the EC2 metadata endpoint is not a plain http URL: set AWS_EC2_METADATA_SERVICE_ENDPOINT like http://169.254.169.254")
 	}
 	return strings.TrimRight(e, "/"), nil
 }
@@ -107,11 +102,7 @@ func (r *EC2Role) fetch(ctx context.Context) (Credentials, error) {
 	}
 	c := imdsClient{role: r, endpoint: endpoint, transport: r.Transport}
 	if c.transport == nil {
-		c.transport = &http.Transport{
-			DialContext:            (&net.Dialer{Timeout: 250 * time.Millisecond}).DialContext,
-			DisableKeepAlives:      true,
-			MaxResponseHeaderBytes: 16 << 10,
-		}
+		c.transport = newTransport()
 	}
 	if err := c.getToken(ctx); err != nil {
 		return Credentials{}, err
@@ -143,10 +134,7 @@ func (r *EC2Role) fetch(ctx context.Context) (Credentials, error) {
 }
 
 func parseRole(body []byte) (Credentials, error) {
-	var reply struct {
-		Code, AccessKeyID, SecretAccessKey, Token string
-		Expiration                                time.Time
-	}
+	var reply struct{ Code, AccessKeyID, SecretAccessKey, Token, Expiration string }
 	// The decoder's own error may quote the reply.
 	if json.Unmarshal(body, &reply) != nil {
 		return Credentials{}, errors.New("awsauth: EC2 metadata, role keys: the reply is not the JSON it should be")
@@ -158,14 +146,15 @@ func parseRole(body []byte) (Credentials, error) {
 		}
 		return Credentials{}, fmt.Errorf("awsauth: EC2 metadata, role keys: the service says %s, not Success", code)
 	}
-	if reply.Expiration.IsZero() {
-		return Credentials{}, errors.New("awsauth: EC2 metadata, role keys: the reply has no Expiration")
+	end, err := time.Parse(time.RFC3339, reply.Expiration)
+	if err != nil || reply.AccessKeyID == "" || reply.SecretAccessKey == "" {
+		return Credentials{}, errors.New("awsauth: EC2 metadata, role keys: the reply lacks AccessKeyId, SecretAccessKey or Expiration")
 	}
 	return Credentials{
 		AccessKeyID:     reply.AccessKeyID,
 		SecretAccessKey: reply.SecretAccessKey,
 		SessionToken:    reply.Token,
-		Expires:         reply.Expiration,
+		Expires:         end,
 	}, nil
 }
 
@@ -200,6 +189,8 @@ func (c *imdsClient) getToken(ctx context.Context) error {
 		return parent.Err()
 	case errors.Is(err, errReplyTooLong):
 		return fmt.Errorf("awsauth: EC2 metadata, token: %w", err)
+	case errors.Is(err, errNoAnswer):
+		return fmt.Errorf("%w: no EC2 metadata service at %s: %w (in a container on EC2, the instance's hop limit has to be 2)", ErrNoCredentials, c.endpoint, err)
 	case err != nil:
 		return fmt.Errorf("%w: no EC2 metadata service at %s: %w", ErrNoCredentials, c.endpoint, err)
 	case status == http.StatusForbidden, status == http.StatusNotFound, status == http.StatusMethodNotAllowed:
@@ -245,8 +236,8 @@ func (c *imdsClient) retry(ctx context.Context, timeout time.Duration, method, p
 		if err == nil && !busy || errors.Is(err, errReplyTooLong) || ctx.Err() != nil {
 			break
 		}
-		// Nobody there: the answer won't be another in 50 milliseconds.
-		if method == http.MethodPut && err != nil {
+		// Nobody is there: off EC2 the answer has to be quick.
+		if op := (*net.OpError)(nil); method == http.MethodPut && errors.As(err, &op) && op.Op == "dial" {
 			break
 		}
 	}
@@ -269,7 +260,21 @@ func (c *imdsClient) do(ctx context.Context, timeout time.Duration, method, path
 	return roundTrip(c.transport, req, imdsMaxReply)
 }
 
-var errReplyTooLong = errors.New("the reply is too long")
+// newTransport returns the transport for a metadata service: next door, behind no
+// proxy, asked once in hours.
+func newTransport() *http.Transport {
+	return &http.Transport{
+		DialContext:            (&net.Dialer{Timeout: 250 * time.Millisecond}).DialContext,
+		DisableKeepAlives:      true,
+		MaxResponseHeaderBytes: 16 << 10,
+	}
+}
+
+var (
+	errReplyTooLong = errors.New("the reply is too long")
+	errNoAnswer     = errors.New("no answer in time")
+	errNotHTTP      = errors.New("the connection broke or the reply is not HTTP")
+)
 
 // roundTrip sends a request to a credential endpoint and reads the reply, up
 // to max bytes. A RoundTripper follows no redirect: one could lead a token away.
@@ -279,6 +284,9 @@ func roundTrip(t http.RoundTripper, req *http.Request, max int64) (status int, b
 		return 0, nil, withoutReply(err)
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode < 200 {
+		return 0, nil, errNotHTTP // the body of a 101 is the connection, and has no end
+	}
 	body, err = io.ReadAll(io.LimitReader(resp.Body, max+1))
 	if err != nil {
 		return 0, nil, withoutReply(err)
@@ -296,11 +304,11 @@ func withoutReply(err error) error {
 	var timeout net.Error
 	switch {
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return errors.New("no answer in time")
+		return errNoAnswer
 	case errors.Is(err, context.Canceled):
 		return context.Canceled
 	case errors.As(err, &op):
 		return op
 	}
-	return errors.New("the connection broke or the reply is not HTTP")
+	return errNotHTTP
 }

@@ -2,6 +2,7 @@ package awsauth
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -35,6 +36,10 @@ func (m *message) hashPayload(p Payload, presign bool) error {
 	if p != "" && p != UnsignedPayload {
 		return fmt.Errorf("awsauth: Payload %q is not one that this package signs: use \"\" or UnsignedPayload", string(p))
 	}
+	own := m.s3 || m.service == "aoss" // signing sets the header itself
+	if own && m.leftover(presign) {
+		m.callerPayload = ""
+	}
 	switch {
 	case m.callerPayload != "":
 		m.payload, m.sendPayload = m.callerPayload, true
@@ -44,13 +49,30 @@ func (m *message) hashPayload(p Payload, presign bool) error {
 	case presign && m.s3:
 		m.payload = string(UnsignedPayload)
 	default:
-		m.sendPayload = !presign && (m.s3 || m.service == "aoss")
+		m.sendPayload = own && !presign
 		return m.hashBody()
 	}
-	if m.payload == string(UnsignedPayload) && !presign && !encrypted(m.url) && !loopback(m.url) {
+	s3URL := presign && m.s3 // which has no other payload
+	if strings.Contains(m.payload, string(UnsignedPayload)) && !s3URL && !encrypted(m.url) && !loopback(m.url) {
 		return errors.New("awsauth: an unsigned payload over plain http could be changed on its way: use https, or sign the body with an empty Payload")
 	}
 	return nil
+}
+
+// leftover reports whether the X-Amz-Content-Sha256 that the request has is one
+// that an earlier signature left: a digest, beside a date. net/http keeps both on
+// a redirect, when it drops Authorization and perhaps the body. A word stays, for
+// it says how the body is to be signed, and so does the digest of a body that
+// can't be read again.
+func (m *message) leftover(presign bool) bool {
+	h := m.req.Header
+	if h["X-Amz-Date"] == nil && h["Authorization"] == nil ||
+		len(m.callerPayload) != len(emptyHash) || strings.Trim(m.callerPayload, "0123456789abcdef") != "" {
+		return false
+	}
+	body := m.req.Body
+	_, seeks := body.(io.Seeker)
+	return presign || body == nil || body == http.NoBody || m.req.GetBody != nil || seeks
 }
 
 func encrypted(u *url.URL) bool { return u.Scheme == "https" || u.Scheme == "wss" }
@@ -73,10 +95,12 @@ func (m *message) hashBody() error {
 		return nil
 	}
 	h := sha256.New()
-	n, err := hashAgain(req, h)
+	w := contextWriter{req.Context(), h}
+	n, err := hashAgain(req, w)
 	if errors.Is(err, errReadOnce) {
 		m.buffered, err = readOnce(req)
-		n, _ = io.Copy(h, bytes.NewReader(m.buffered))
+		n = int64(len(m.buffered))
+		h.Write(m.buffered)
 	}
 	if err != nil {
 		return err
@@ -95,12 +119,18 @@ func (m *message) hashBody() error {
 // that had to be read into memory a GetBody, so that it can be sent again.
 func (m *message) assignBody() {
 	req := m.req
+	if req.Body == nil {
+		req.ContentLength = 0 // net/http refuses any other
+	}
 	if !m.hashed {
 		return
 	}
-	req.ContentLength = m.size
+	// With a length known, net/http would send no trailers over HTTP/1.1.
+	if len(req.Trailer) == 0 {
+		req.ContentLength = m.size
+	}
 	switch data := m.buffered; {
-	case m.size == 0:
+	case m.size == 0 && len(req.Trailer) == 0:
 		req.Body.Close()
 		req.Body = http.NoBody
 		req.GetBody = func() (io.ReadCloser, error) { return http.NoBody, nil }
@@ -109,12 +139,28 @@ func (m *message) assignBody() {
 	}
 }
 
+// A contextWriter ends a copy when the context does.
+type contextWriter struct {
+	ctx context.Context
+	w   io.Writer
+}
+
+func (c contextWriter) Write(b []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.w.Write(b)
+}
+
 var errReadOnce = errors.New("the body can be read only once")
 
 // hashAgain hashes a body that can be had again, and returns its length.
 func hashAgain(req *http.Request, w io.Writer) (int64, error) {
 	if req.GetBody != nil {
 		body, err := req.GetBody()
+		if err == nil && body == nil {
+			err = errors.New("it returned no body")
+		}
 		if err != nil {
 			return 0, fmt.Errorf("awsauth: GetBody: %w", err)
 		}
@@ -151,7 +197,7 @@ func readOnce(req *http.Request) ([]byte, error) {
 	}
 	body := req.Body
 	var buf bytes.Buffer
-	_, err := io.Copy(&buf, io.LimitReader(body, maxBuffer+1))
+	_, err := io.Copy(contextWriter{req.Context(), &buf}, io.LimitReader(body, maxBuffer+1))
 	if err == nil && buf.Len() > maxBuffer {
 		err = tooLong()
 	} else if err != nil {

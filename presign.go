@@ -16,9 +16,11 @@ const maxExpires = 7 * 24 * time.Hour
 // they expire sooner, so does the URL.
 //
 // The headers that are set on req are signed and stay on it, and whoever uses
-// the URL has to send them as they are. The body of a request to S3 is left
-// unsigned; for other services, the body that req has is signed. A userinfo in
-// the URL is dropped. An error leaves the request as it was.
+// the URL has to send them as they are; that holds for a Host other than the
+// URL's too. The body of a request to S3 is left unsigned; for other services,
+// the body that req has is signed. The parameters of a signature that the query
+// has are replaced, and a userinfo in the URL is dropped. An error leaves the
+// request as it was.
 //
 // See https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
 func (s *Signer) Presign(req *http.Request, expires time.Duration, creds ...Provider) error {
@@ -48,7 +50,7 @@ func (m *message) presign4(s *Signer, req *http.Request, expires time.Duration, 
 	}
 	now := s.now()
 	if end := m.creds.Expires; !end.IsZero() {
-		if expires = min(expires, end.Sub(now)); expires < time.Second {
+		if expires = min(expires, end.Sub(now.Round(0))); expires < time.Second {
 			return errors.New("awsauth: the credentials expire within a second: get new ones")
 		}
 	}
@@ -87,7 +89,8 @@ func (m *message) presign4At(st *state, expires time.Duration, now time.Time) {
 		q = m.appendToken(q)
 	}
 	q = append(q, "&X-Amz-SignedHeaders="...)
-	q = m.appendSignedHeaders(q, "%3B")
+	m.buf = m.appendSignedHeaders(m.buf[:0])
+	q = appendEscaped(q, string(m.buf), 0)
 	m.addParams(q[start:])
 
 	m.sign(st)
@@ -112,7 +115,7 @@ func (m *message) appendToken(q []byte) []byte {
 func isSignatureParam(name []byte) bool {
 	switch string(name) {
 	case "X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires",
-		"X-Amz-Security-Token", "X-Amz-SignedHeaders", "X-Amz-Signature":
+		"X-Amz-Region-Set", "X-Amz-Security-Token", "X-Amz-SignedHeaders", "X-Amz-Signature":
 		return true
 	}
 	return false

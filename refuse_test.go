@@ -53,6 +53,7 @@ var refusals = []struct {
 	{name: "no host", edit: func(r *http.Request) { r.URL.Host, r.Host = "", "" }, want: "set URL.Host"},
 	{name: "host with a space", edit: func(r *http.Request) { r.Host = "a b" }, want: "correct URL.Host or Request.Host"},
 	{name: "host with a line end", edit: func(r *http.Request) { r.Host = "a\r\nX: y" }, want: "correct URL.Host or Request.Host"},
+	{name: "host that is not UTF-8", edit: func(r *http.Request) { r.Host = "a\xff" }, want: "correct URL.Host or Request.Host"},
 	{name: "method with a line end", edit: func(r *http.Request) { r.Method = "GET\n" }, want: "Request.Method"},
 
 	{name: "two spellings", edit: func(r *http.Request) { r.Header["X-Test"], r.Header["x-test"] = []string{"a"}, []string{"b"} }, want: "x-test is set under two spellings"},
@@ -66,8 +67,16 @@ var refusals = []struct {
 	{name: "header name with a space", edit: func(r *http.Request) { r.Header["X Test"] = []string{"a"} }, want: "is not a header name"},
 	{name: "empty header name", edit: func(r *http.Request) { r.Header[""] = []string{"a"} }, want: "is not a header name"},
 
+	{name: "host in a spelling that net/http sends too", edit: func(r *http.Request) { r.Header["host"] = []string{"evil.example"} }, want: "host is net/http's to write"},
+	{name: "length in a spelling that net/http sends too", edit: func(r *http.Request) { r.Header["content-length"] = []string{"3"} }, want: "content-length is net/http's to write"},
+	{name: "bad header name without values", edit: func(r *http.Request) { r.Header["bad key"] = nil }, want: "is not a header name"},
+	{name: "CONNECT", method: "CONNECT", want: "can't be signed"},
+	{name: "host of a port alone", edit: func(r *http.Request) { r.Host = ":443" }, want: "set URL.Host"},
+
 	{name: "unknown payload", signer: &Signer{Service: "s3", Region: "eu-west-1", Payload: "SIGNED"}, want: `Payload "SIGNED"`},
 	{name: "unsigned payload over http", only: "header", url: "http://h.example/k", signer: &Signer{Service: "s3", Region: "eu-west-1", Payload: UnsignedPayload}, want: "use https"},
+	{name: "unsigned payload over http, not S3", url: "http://h.example/k", signer: &Signer{Service: "es", Region: "eu-west-1", Payload: UnsignedPayload}, want: "use https"},
+	{name: "unsigned stream over http", only: "header", url: "http://h.example/k", edit: func(r *http.Request) { r.Header.Set("X-Amz-Content-Sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER") }, want: "use https"},
 	{name: "unsigned payload over http, by header", only: "header", url: "http://localhost.example/k", edit: func(r *http.Request) { r.Header.Set("x-amz-content-sha256", "UNSIGNED-PAYLOAD") }, want: "use https"},
 
 	{name: "body that fails", signer: &Signer{Service: "execute-api", Region: "eu-west-1"}, body: func() io.Reader { return io.MultiReader(strings.NewReader("hello"), failing{}) }, want: "disk on fire"},
@@ -78,6 +87,10 @@ var refusals = []struct {
 	{name: "GetBody that fails", signer: &Signer{Service: "execute-api", Region: "eu-west-1"}, body: func() io.Reader { return strings.NewReader("hello") }, edit: func(r *http.Request) {
 		r.GetBody = func() (io.ReadCloser, error) { return nil, errors.New("disk on fire") }
 	}, want: "disk on fire"},
+
+	{name: "GetBody that returns nothing", signer: &Signer{Service: "execute-api", Region: "eu-west-1"}, body: func() io.Reader { return strings.NewReader("hello") }, edit: func(r *http.Request) {
+		r.GetBody = func() (io.ReadCloser, error) { return nil, nil }
+	}, want: "GetBody"},
 
 	{name: "expires negative", only: "presign", expires: -time.Hour, want: "one second to seven days"},
 	{name: "expires under a second", only: "presign", expires: time.Second - 1, want: "one second to seven days"},

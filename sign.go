@@ -160,10 +160,10 @@ type field struct {
 
 func (st *state) message() *message { return st.messages.Get().(*message) }
 
-// free keeps the message's memory for the next, and nothing of the request.
+// free keeps the message's memory for the next, and no part of the request alive.
 func (st *state) free(m *message) {
 	const most = 64 << 10
-	if cap(m.buf) > most || cap(m.query) > most || cap(m.names) > most {
+	if cap(m.buf) > most || cap(m.query) > most || cap(m.names) > most || cap(m.path) > most {
 		return
 	}
 	clear(m.params)
@@ -224,10 +224,9 @@ func (m *message) readScope(s *Signer) error {
 			return err
 		}
 	}
-	for _, name := range [2]string{m.service, m.region} {
-		if !printable(name) || strings.Contains(name, "/") {
-			return fmt.Errorf("awsauth: %q can't stand in a credential scope: correct Signer.Service, Signer.Region or AWS_REGION", name)
-		}
+	// A comma in the region is a region set's.
+	if !printable(m.service) || !printable(m.region) || strings.ContainsAny(m.service, "/,") || strings.Contains(m.region, "/") {
+		return fmt.Errorf("awsauth: %q and %q can't stand in a credential scope: correct Signer.Service, Signer.Region or AWS_REGION", m.service, m.region)
 	}
 	m.s3 = s3Family(m.service)
 	return nil

@@ -21,6 +21,15 @@ const (
 // headers X-Amz-Date, Authorization and, where they apply, X-Amz-Security-Token
 // and X-Amz-Content-Sha256. Call it last before the request is sent.
 //
+// A body that can be read only once is read into memory, up to 32 MiB, and Body
+// and GetBody are set from there; ContentLength is set to what was read. Host and
+// URL are set where net/http would otherwise send what servers read differently
+// from each other; the URL that was given is not written to.
+//
+// A request that was signed before is signed as a new one. The digest in
+// X-Amz-Content-Sha256 that S3 signing left is then made again where the body
+// can be read again; one that the caller set can't be told from it.
+//
 // Credentials given here are used in place of s.Credentials: one Provider, or
 // several that are asked in order as a [Chain] does. An error leaves the
 // request as it was.
@@ -83,7 +92,7 @@ func (m *message) sign4At(st *state, now time.Time) {
 	m.buf = append(m.buf, '/')
 	m.buf = m.appendScope(m.buf)
 	m.buf = append(m.buf, ", SignedHeaders="...)
-	m.buf = m.appendSignedHeaders(m.buf, ";")
+	m.buf = m.appendSignedHeaders(m.buf)
 	m.buf = append(m.buf, ", Signature="...)
 	m.buf = append(m.buf, m.signature[:]...)
 	m.authorization = string(m.buf[start:])

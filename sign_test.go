@@ -35,7 +35,7 @@ var testKeys = Credentials{AccessKeyID: testID, SecretAccessKey: testSecret}
 // says of it.
 type arrival struct {
 	Proto, Method, Host, URI string
-	Header                   http.Header
+	Header, Trailer          http.Header
 	Body                     string
 	Length                   int64
 	Result                   reference.Result
@@ -89,7 +89,7 @@ func arrived(verifier *reference.Verifier, r *http.Request) arrival {
 	a := arrival{Proto: r.Proto, Method: r.Method, Host: r.Host, URI: r.RequestURI, Header: r.Header, Length: r.ContentLength}
 	a.Result, a.Err = verifier.Verify(r)
 	body, _ := io.ReadAll(r.Body)
-	a.Body = string(body)
+	a.Body, a.Trailer = string(body), r.Trailer
 	return a
 }
 
@@ -230,6 +230,14 @@ var wireRows = []wireRow{
 		signed:   "content-md5;content-type;host;x-amz-content-sha256;x-amz-date;x-amz-meta-a;x-other",
 		unsigned: []string{"X-Request-Id", "X-B3-Traceid"},
 	},
+	{
+		name: "odd header names", // they stand in X-Amz-SignedHeaders too
+		edit: func(r *http.Request) {
+			for _, name := range []string{"X&A", "X+A", "X%A", "X%41", "X#A", "X'A", "X*A", "X!A", "X$A", "X^A", "X|A", "X`A"} {
+				r.Header[name] = []string{"v"}
+			}
+		},
+	},
 	{name: "value trimmed and folded", edit: func(r *http.Request) { r.Header.Set("X-V", " \t a  b \t c ") }, line: "x-v:a b c"},
 	{name: "values joined in order", edit: func(r *http.Request) { r.Header["X-V"] = []string{"b  b", " a", "", "b  b"} }, line: "x-v:b b,a,,b b"},
 	{name: "value with UTF-8", edit: func(r *http.Request) { r.Header.Set("X-V", "naïve") }, line: "x-v:naïve"},
@@ -258,6 +266,7 @@ var wireRows = []wireRow{
 		signer: func(s *Signer) { s.Payload = UnsignedPayload }, payload: "UNSIGNED-PAYLOAD",
 	},
 
+	{name: "ContentLength without a body", method: "PUT", edit: func(r *http.Request) { r.ContentLength = 5 }, payload: emptyHash, check: wantBody("")},
 	{name: "body NoBody", method: "PUT", body: func() io.Reader { return http.NoBody }, payload: emptyHash, check: wantBody("")},
 	{name: "body empty", method: "PUT", body: func() io.Reader { return bytes.NewReader(nil) }, payload: emptyHash, check: wantBody("")},
 	{name: "body empty stream", method: "PUT", body: func() io.Reader { return readOnceBody("") }, payload: emptyHash, check: wantBody("")},
@@ -411,6 +420,15 @@ func TestWireHTTP1(t *testing.T) {
 				r.Header.Set("Content-Length", "99")
 			},
 			signed: "host;x-amz-content-sha256;x-amz-date;x-amz-meta-a;x-stay", unsigned: []string{"X-Hop"},
+		},
+		{
+			name: "trailers", method: "PUT", body: func() io.Reader { return readOnceBody("hello") },
+			edit: func(r *http.Request) { r.Trailer = http.Header{"X-Sum": {"abc"}} },
+			check: func(t *testing.T, a arrival) {
+				if a.Body != "hello" || a.Trailer.Get("X-Sum") != "abc" {
+					t.Errorf("arrived: %q, trailers %v", a.Body, a.Trailer)
+				}
+			},
 		},
 		{name: "port 80 of http", url: "bucket.example.net:80/k", host: "bucket.example.net"},
 		{name: "port 443 of http stays", url: "bucket.example.net:443/k", host: "bucket.example.net:443"},
@@ -566,6 +584,57 @@ func TestSignAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, "after a change of the body", got.Header.Get("Authorization"), other.Header.Get("Authorization"))
+
+	// A digest that the caller set for another service, or for a body that can
+	// be read only once.
+	for _, s := range []*Signer{{Service: "es", Region: "x", Now: signer.Now}, signer} {
+		req, _ := http.NewRequest("PUT", "https://b.example/k", readOnceBody("hello"))
+		digest := strings.Repeat("0", 64)
+		req.Header.Set("X-Amz-Content-Sha256", digest)
+		if err := errors.Join(s.Sign4(req, testKeys), s.Sign4(req, testKeys)); err != nil {
+			t.Error(err)
+		}
+		same(t, "the caller's digest", req.Header.Get("X-Amz-Content-Sha256"), digest)
+	}
+
+	// A signature under another spelling.
+	for _, sign := range sign {
+		req := fresh()
+		req.URL.RawQuery = "a=b&X%2DAmz-Signature=00&X-Amz-Date=1&c"
+		if err := sign(req); err != nil || strings.Contains(req.URL.RawQuery, "=00") || !strings.HasPrefix(req.URL.RawQuery, "a=b&c") {
+			t.Error(req.URL.RawQuery, err)
+		}
+	}
+}
+
+// After a redirect from PUT to GET net/http keeps the digest of the body that it
+// drops.
+func TestSignRedirect(t *testing.T) {
+	v := testVerifier("s3", "")
+	for _, status := range []int{302, 303, 307} {
+		signer := &Signer{Service: "s3", Region: "eu-west-1", Credentials: testKeys}
+		var last arrival
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if last = arrived(v, r); r.URL.Path == "/from" {
+				http.Redirect(w, r, "/to", status)
+			}
+		}))
+		defer srv.Close()
+		client := srv.Client()
+		client.CheckRedirect = func(req *http.Request, _ []*http.Request) error { return signer.Sign4(req) }
+		req, _ := http.NewRequest("PUT", srv.URL+"/from", strings.NewReader("hello"))
+		if err := signer.Sign4(req); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if last.Err != nil || last.URI != "/to" {
+			t.Errorf("%d: %s %v", status, last.URI, last.Err)
+		}
+	}
 }
 
 // A URL and a header map may be shared, and the values of headers too.

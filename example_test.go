@@ -1,0 +1,115 @@
+package awsauth_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/go-awsauth/awsauth"
+)
+
+// The keys of AWS's documentation.
+var keys = awsauth.Credentials{
+	AccessKeyID:     "AKIAIOSFODNN7EXAMPLE",
+	SecretAccessKey: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+}
+
+func ExampleSign4() {
+	req, err := http.NewRequest("GET", "https://examplebucket.s3.eu-west-1.amazonaws.com/photo.jpg", nil)
+	if err != nil {
+		panic(err)
+	}
+	if err := awsauth.Sign4(req, keys); err != nil {
+		panic(err)
+	}
+	// Now http.DefaultClient.Do(req).
+	scheme, _, _ := strings.Cut(req.Header.Get("Authorization"), " ")
+	fmt.Println(scheme)
+	// Output: AWS4-HMAC-SHA256
+}
+
+// A server that is not AWS's needs a service and a region.
+func ExampleSigner_Sign4() {
+	signer := &awsauth.Signer{
+		Service:     "s3",
+		Region:      "us-east-1",
+		Credentials: keys,
+		Now:         func() time.Time { return time.Date(2013, 5, 24, 0, 0, 0, 0, time.UTC) },
+	}
+	req, err := http.NewRequest("GET", "https://examplebucket.s3.amazonaws.com/test.txt", nil)
+	if err != nil {
+		panic(err)
+	}
+	req.Header.Set("Range", "bytes=0-9")
+	if err := signer.Sign4(req); err != nil {
+		panic(err)
+	}
+	_, signature, _ := strings.Cut(req.Header.Get("Authorization"), "Signature=")
+	fmt.Println(signature)
+	// Output: f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41
+}
+
+func ExampleSigner_Presign() {
+	signer := &awsauth.Signer{
+		Credentials: keys,
+		Now:         func() time.Time { return time.Date(2013, 5, 24, 0, 0, 0, 0, time.UTC) },
+	}
+	req, err := http.NewRequest("GET", "https://examplebucket.s3.amazonaws.com/test.txt", nil)
+	if err != nil {
+		panic(err)
+	}
+	if err := signer.Presign(req, 24*time.Hour); err != nil {
+		panic(err)
+	}
+	fmt.Println(strings.ReplaceAll(req.URL.String(), "&", "\n&"))
+	// Output:
+	// https://examplebucket.s3.amazonaws.com/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256
+	// &X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request
+	// &X-Amz-Date=20130524T000000Z
+	// &X-Amz-Expires=86400
+	// &X-Amz-SignedHeaders=host
+	// &X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404
+}
+
+func ExampleCache() {
+	fetches := 0
+	source := awsauth.Cache(awsauth.ProviderFunc(func(ctx context.Context) (awsauth.Credentials, error) {
+		fetches++
+		c := keys
+		c.Expires = time.Now().Add(time.Hour)
+		return c, nil
+	}))
+	for range 3 {
+		if _, err := source.Retrieve(context.Background()); err != nil {
+			panic(err)
+		}
+	}
+	fmt.Println(fetches)
+	// Output: 1
+}
+
+func ExampleChain() {
+	none := awsauth.Env{Getenv: func(string) string { return "" }}
+	got, err := awsauth.Chain{none, keys}.Retrieve(context.Background())
+	fmt.Println(got, err)
+
+	_, err = awsauth.Chain{none}.Retrieve(context.Background())
+	fmt.Println(errors.Is(err, awsauth.ErrNoCredentials))
+	// Output:
+	// awsauth.Credentials{AKIAIOSFODNN7EXAMPLE, secret not shown} <nil>
+	// true
+}
+
+func ExampleScope() {
+	for _, host := range []string{"my.s3-bucket.s3.dualstack.eu-west-1.amazonaws.com", "email-fips.us-gov-west-1.amazonaws.com", "s3.example.com"} {
+		fmt.Println(awsauth.Scope(&url.URL{Scheme: "https", Host: host}))
+	}
+	// Output:
+	// s3 eu-west-1 <nil>
+	// ses us-gov-west-1 <nil>
+	//   awsauth: host "s3.example.com" does not tell what to sign for (it is not a host of AWS): set Signer.Service and Signer.Region
+}
