@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/go-awsauth/awsauth/internal/fetch"
 )
 
 // EC2Role is the [Provider] of the role that an EC2 instance runs as, asked of
@@ -49,7 +51,6 @@ const (
 	imdsGetTimeout   = time.Second            // each further try
 	imdsKeepNone     = 5 * time.Second        // how long "no role here" stands
 	imdsTries        = 3
-	imdsMaxReply     = 64 << 10
 	imdsRolePath     = "/latest/meta-data/iam/security-credentials/"
 )
 
@@ -102,7 +103,7 @@ func (r *EC2Role) fetch(ctx context.Context) (Credentials, error) {
 	}
 	c := imdsClient{role: r, endpoint: endpoint, transport: r.Transport}
 	if c.transport == nil {
-		c.transport = newTransport()
+		c.transport = fetch.NewTransport()
 	}
 	if err := c.getToken(ctx); err != nil {
 		return Credentials{}, err
@@ -187,9 +188,9 @@ func (c *imdsClient) getToken(ctx context.Context) error {
 	switch {
 	case parent.Err() != nil:
 		return parent.Err()
-	case errors.Is(err, errReplyTooLong):
+	case errors.Is(err, fetch.ErrTooLong):
 		return fmt.Errorf("awsauth: EC2 metadata, token: %w", err)
-	case errors.Is(err, errNoAnswer):
+	case errors.Is(err, fetch.ErrNoAnswer):
 		return fmt.Errorf("%w: no EC2 metadata service at %s: %w (in a container on EC2, the instance's hop limit has to be 2)", ErrNoCredentials, c.endpoint, err)
 	case err != nil:
 		return fmt.Errorf("%w: no EC2 metadata service at %s: %w", ErrNoCredentials, c.endpoint, err)
@@ -232,8 +233,7 @@ func (c *imdsClient) retry(ctx context.Context, timeout time.Duration, method, p
 			}
 		}
 		status, body, err = c.do(ctx, timeout, method, path)
-		busy := status == http.StatusTooManyRequests || status >= 500
-		if err == nil && !busy || errors.Is(err, errReplyTooLong) || ctx.Err() != nil {
+		if err == nil && !fetch.Busy(status) || errors.Is(err, fetch.ErrTooLong) || ctx.Err() != nil {
 			break
 		}
 		// Nobody is there: off EC2 the answer has to be quick.
@@ -257,58 +257,5 @@ func (c *imdsClient) do(ctx context.Context, timeout time.Duration, method, path
 	case c.token != "":
 		req.Header.Set("X-Aws-Ec2-Metadata-Token", c.token)
 	}
-	return roundTrip(c.transport, req, imdsMaxReply)
-}
-
-// newTransport returns the transport for a metadata service: next door, behind no
-// proxy, asked once in hours.
-func newTransport() *http.Transport {
-	return &http.Transport{
-		DialContext:            (&net.Dialer{Timeout: 250 * time.Millisecond}).DialContext,
-		DisableKeepAlives:      true,
-		MaxResponseHeaderBytes: 16 << 10,
-	}
-}
-
-var (
-	errReplyTooLong = errors.New("the reply is too long")
-	errNoAnswer     = errors.New("no answer in time")
-	errNotHTTP      = errors.New("the connection broke or the reply is not HTTP")
-)
-
-// roundTrip sends a request to a credential endpoint and reads the reply, up
-// to max bytes. A RoundTripper follows no redirect: one could lead a token away.
-func roundTrip(t http.RoundTripper, req *http.Request, max int64) (status int, body []byte, err error) {
-	resp, err := t.RoundTrip(req)
-	if err != nil {
-		return 0, nil, withoutReply(err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode < 200 {
-		return 0, nil, errNotHTTP // the body of a 101 is the connection, and has no end
-	}
-	body, err = io.ReadAll(io.LimitReader(resp.Body, max+1))
-	if err != nil {
-		return 0, nil, withoutReply(err)
-	}
-	if int64(len(body)) > max {
-		return 0, nil, errReplyTooLong
-	}
-	return resp.StatusCode, body, nil
-}
-
-// withoutReply says why an exchange failed. What net/http says of a malformed
-// reply quotes it.
-func withoutReply(err error) error {
-	var op *net.OpError
-	var timeout net.Error
-	switch {
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return errNoAnswer
-	case errors.Is(err, context.Canceled):
-		return context.Canceled
-	case errors.As(err, &op):
-		return op
-	}
-	return errNotHTTP
+	return fetch.Do(c.transport, req)
 }

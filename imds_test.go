@@ -326,14 +326,6 @@ func TestEC2Endpoint(t *testing.T) {
 	}
 }
 
-// The environment's proxy is not for metadata. net/http proxies no request to
-// loopback, so this can't be seen from outside.
-func TestMetadataTransportHasNoProxy(t *testing.T) {
-	if newTransport().Proxy != nil {
-		t.Error("metadata requests would go through a proxy")
-	}
-}
-
 func TestEC2RoleCancelled(t *testing.T) {
 	srv := fakeEC2(t, &ec2Fake{role: hang})
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
