@@ -82,13 +82,15 @@ func (m *message) readPath() error {
 	if path[0] != '/' {
 		return fmt.Errorf("awsauth: the path %q does not begin with a slash: set URL.Path to %q", path, "/"+path)
 	}
-	escaped := m.url.EscapedPath()
 	if !m.s3 {
-		m.path = appendCleanPath(m.path, escaped)
+		m.path = appendCleanPath(m.path, m.url.EscapedPath())
 		return nil
 	}
 	m.path = appendEscaped(m.path, path, '/')
-	if string(m.path) != escaped {
+	if m.url.RawPath == "" && len(m.path) == len(path) {
+		return nil // nothing to escape
+	}
+	if string(m.path) != m.url.EscapedPath() {
 		m.edit().RawPath = string(m.path)
 	}
 	return nil
@@ -197,14 +199,15 @@ func appendReescaped(b []byte, s string) ([]byte, error) {
 
 // appendEscaped appends s percent-encoded, but for unreserved characters and keep.
 func appendEscaped(b []byte, s string, keep byte) []byte {
+	start := 0
 	for i := 0; i < len(s); i++ {
-		if s[i] == keep && keep != 0 {
-			b = append(b, keep)
-		} else {
-			b = appendEscapedByte(b, s[i])
+		if c := s[i]; !unreserved(c) && (c != keep || keep == 0) {
+			b = append(b, s[start:i]...)
+			b = appendEscapedByte(b, c)
+			start = i + 1
 		}
 	}
-	return b
+	return append(b, s[start:]...)
 }
 
 func appendEscapedByte(b []byte, c byte) []byte {
@@ -248,6 +251,7 @@ func (m *message) readHeaders(skip func(string) bool, presign bool) error {
 		name := m.names[start:len(m.names):len(m.names)]
 		switch string(name) {
 		case "authorization", "x-amz-date", "x-amz-security-token":
+			m.replaces = true
 			m.oddNames = m.oddNames || key != http.CanonicalHeaderKey(key)
 			continue
 		}
@@ -270,6 +274,7 @@ func (m *message) readHeaders(skip func(string) bool, presign bool) error {
 			if len(values) > 1 || m.callerPayload != "" {
 				return errors.New("awsauth: X-Amz-Content-Sha256 is set more than once")
 			}
+			m.replaces = true
 			m.oddNames = m.oddNames || key != "X-Amz-Content-Sha256"
 			m.callerPayload = strings.Trim(values[0], " \t")
 			continue
@@ -277,23 +282,23 @@ func (m *message) readHeaders(skip func(string) bool, presign bool) error {
 		if skipped(name) || skip != nil && !mustSign(name) && skip(http.CanonicalHeaderKey(key)) {
 			continue
 		}
+		m.order = append(m.order, int32(len(m.fields)))
 		m.fields = append(m.fields, field{name, values})
 	}
 	if connection != nil {
-		m.fields = slices.DeleteFunc(m.fields, func(f field) bool {
-			return !mustSign(f.name) && names(connection, f.name)
+		m.order = slices.DeleteFunc(m.order, func(i int32) bool {
+			name := m.fields[i].name
+			return !mustSign(name) && names(connection, name)
 		})
 	}
-	slices.SortFunc(m.fields, byName)
-	for i := 1; i < len(m.fields); i++ {
-		if bytes.Equal(m.fields[i-1].name, m.fields[i].name) {
-			return fmt.Errorf("awsauth: the header %s is set under two spellings: use Header.Set and Header.Add", m.fields[i].name)
+	slices.SortFunc(m.order, func(i, j int32) int { return bytes.Compare(m.fields[i].name, m.fields[j].name) })
+	for i := 1; i < len(m.order); i++ {
+		if name := m.fields[m.order[i]].name; bytes.Equal(m.fields[m.order[i-1]].name, name) {
+			return fmt.Errorf("awsauth: the header %s is set under two spellings: use Header.Set and Header.Add", name)
 		}
 	}
 	return nil
 }
-
-func byName(a, b field) int { return bytes.Compare(a.name, b.name) }
 
 // skipped reports whether a header is not signed: it belongs to the connection,
 // or net/http or proxies write and change it.
@@ -368,9 +373,12 @@ func (m *message) addField(name, value string) {
 	m.values[i] = value
 	start := len(m.names)
 	m.names = append(m.names, name...)
-	f := field{m.names[start:len(m.names):len(m.names)], m.values[i : i+1]}
-	at, _ := slices.BinarySearchFunc(m.fields, f, byName)
-	m.fields = slices.Insert(m.fields, at, f)
+	at := len(m.order)
+	for at > 0 && string(m.fields[m.order[at-1]].name) > name {
+		at--
+	}
+	m.order = slices.Insert(m.order, at, int32(len(m.fields)))
+	m.fields = append(m.fields, field{m.names[start:len(m.names):len(m.names)], m.values[i : i+1]})
 }
 
 // appendCanonical appends the canonical request.
@@ -397,7 +405,8 @@ func (m *message) appendCanonical(b []byte) []byte {
 		b = append(b, p.value...)
 	}
 	b = append(b, '\n')
-	for _, f := range m.fields {
+	for _, i := range m.order {
+		f := &m.fields[i]
 		b = append(b, f.name...)
 		for i, v := range f.values {
 			b = append(b, ":,"[min(i, 1)])
@@ -413,11 +422,11 @@ func (m *message) appendCanonical(b []byte) []byte {
 
 // appendSignedHeaders appends the names of the signed headers.
 func (m *message) appendSignedHeaders(b []byte) []byte {
-	for i, f := range m.fields {
+	for i, at := range m.order {
 		if i > 0 {
 			b = append(b, ';')
 		}
-		b = append(b, f.name...)
+		b = append(b, m.fields[at].name...)
 	}
 	return b
 }
@@ -426,6 +435,9 @@ func (m *message) appendSignedHeaders(b []byte) []byte {
 // one space for each run of it inside.
 func appendFolded(b []byte, v string) []byte {
 	v = strings.Trim(v, " \t")
+	if strings.IndexByte(v, '\t') < 0 && !strings.Contains(v, "  ") {
+		return append(b, v...)
+	}
 	for i := 0; i < len(v); i++ {
 		c := v[i]
 		if c == '\t' {

@@ -63,7 +63,7 @@ func (m *message) presign4(s *Signer, req *http.Request, expires time.Duration, 
 
 // presign4At signs what m holds, as of now.
 func (m *message) presign4At(st *state, expires time.Duration, now time.Time) {
-	m.date = now.UTC().Format(dateFormat)
+	m.date = st.date(now)
 	m.addField("host", m.host)
 	if m.sendPayload {
 		m.addField("x-amz-content-sha256", m.payload)

@@ -86,7 +86,24 @@ type Signer struct {
 // state is what a Signer keeps between requests.
 type state struct {
 	keyCache
-	messages sync.Pool // of *message
+	messages sync.Pool              // of *message
+	second   atomic.Pointer[second] // the last that was signed in
+}
+
+// A second is a time, to the second, as X-Amz-Date has it.
+type second struct {
+	unix int64
+	text string
+}
+
+// date returns t as X-Amz-Date has it.
+func (st *state) date(t time.Time) string {
+	last := st.second.Load()
+	if last == nil || last.unix != t.Unix() {
+		last = &second{t.Unix(), t.UTC().Format(dateFormat)}
+		st.second.Store(last)
+	}
+	return last.text
 }
 
 func (s *Signer) state() *state {
@@ -124,8 +141,10 @@ type message struct {
 	query    []byte   // the query that will be sent
 	params   []param  // its parts, in canonical order
 	fields   []field  // the signed headers
+	order    []int32  // of fields, by name
 	s3       bool     // the rules of the S3 family hold
-	oddNames bool     // a header to replace is there under another spelling
+	replaces bool     // a header that signing sets is there already
+	oddNames bool     // and under another spelling
 
 	service, region string
 	creds           Credentials
@@ -166,11 +185,10 @@ func (st *state) free(m *message) {
 	if cap(m.buf) > most || cap(m.query) > most || cap(m.names) > most || cap(m.path) > most {
 		return
 	}
-	clear(m.params)
 	clear(m.fields)
 	*m = message{
-		path: m.path[:0], query: m.query[:0], params: m.params[:0],
-		fields: m.fields[:0], buf: m.buf[:0], names: m.names[:0],
+		path: m.path[:0], query: m.query[:0], params: m.params[:0], fields: m.fields[:0],
+		order: m.order[:0], buf: m.buf[:0], names: m.names[:0],
 	}
 	st.messages.Put(m)
 }
@@ -254,7 +272,7 @@ func (m *message) retrieve(s *Signer, req *http.Request, given []Provider) (err 
 		p = standard.Credentials
 	}
 	m.creds, err = p.Retrieve(req.Context())
-	if err == nil {
+	if _, checked := p.(Credentials); err == nil && !checked {
 		err = m.creds.check()
 	}
 	if err == nil && m.creds.expired(s.now()) {
@@ -304,9 +322,11 @@ func (m *message) assignCommon() http.Header {
 			}
 		}
 	}
-	delete(h, "Authorization")
-	delete(h, "X-Amz-Date")
-	delete(h, "X-Amz-Security-Token")
-	delete(h, "X-Amz-Content-Sha256")
+	if m.replaces {
+		delete(h, "Authorization")
+		delete(h, "X-Amz-Date")
+		delete(h, "X-Amz-Security-Token")
+		delete(h, "X-Amz-Content-Sha256")
+	}
 	return h
 }

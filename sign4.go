@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -74,7 +75,7 @@ func (m *message) oneRegion() error {
 
 // sign4At signs what m holds, as of now.
 func (m *message) sign4At(st *state, now time.Time) {
-	m.date = now.UTC().Format(dateFormat)
+	m.date = st.date(now)
 	m.addField("host", m.host)
 	m.addField("x-amz-date", m.date)
 	if m.creds.SessionToken != "" {
@@ -112,7 +113,7 @@ func (m *message) sign(st *state) {
 	m.buf = hex.AppendEncode(m.buf, sum[:])
 	m.toSign = len(m.buf)
 
-	key := st.get(keyID{m.creds.SecretAccessKey, m.date[:8], m.region, m.service})
+	key := st.key(keyID{m.creds.SecretAccessKey, m.date[:8], m.region, m.service})
 	mac := key.macs.Get().(hash.Hash)
 	mac.Write(m.buf[m.canonical:])
 	mac.Sum(m.sum[:0])
@@ -139,7 +140,8 @@ type keyID struct {
 
 // A signingKey holds HMACs ready for use with one derived key.
 type signingKey struct {
-	macs sync.Pool
+	id   keyID
+	macs sync.Pool // of hash.Hash
 }
 
 // maxKeys bounds each of the two generations of a key cache.
@@ -148,11 +150,22 @@ const maxKeys = 1024
 // A keyCache keeps derived signing keys. When the young generation is full it
 // becomes the old one, and what is not asked for again is gone at the next turn.
 type keyCache struct {
+	last atomic.Pointer[signingKey] // the last that was used
+
 	mu         sync.RWMutex // guards the maps
 	young, old map[keyID]*signingKey
 }
 
-func (c *keyCache) get(id keyID) *signingKey {
+func (c *keyCache) key(id keyID) *signingKey {
+	if key := c.last.Load(); key != nil && key.id == id {
+		return key
+	}
+	key := c.find(id)
+	c.last.Store(key)
+	return key
+}
+
+func (c *keyCache) find(id keyID) *signingKey {
 	c.mu.RLock()
 	key := c.young[id]
 	c.mu.RUnlock()
@@ -182,7 +195,7 @@ func deriveKey(id keyID) *signingKey {
 	key = hmacSHA256(key, []byte(id.region))
 	key = hmacSHA256(key, []byte(id.service))
 	key = hmacSHA256(key, []byte("aws4_request"))
-	return &signingKey{macs: sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}}
+	return &signingKey{id: id, macs: sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}}
 }
 
 func hmacSHA256(key, data []byte) []byte {
