@@ -250,7 +250,7 @@ func (m *message) readHeaders(skip func(string) bool, presign bool) error {
 		m.names = appendLower(m.names, key)
 		name := m.names[start:len(m.names):len(m.names)]
 		switch string(name) {
-		case "authorization", "x-amz-date", "x-amz-security-token":
+		case "authorization", "x-amz-date", "x-amz-region-set", "x-amz-security-token":
 			m.replaces = true
 			m.oddNames = m.oddNames || key != http.CanonicalHeaderKey(key)
 			continue

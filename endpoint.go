@@ -6,7 +6,9 @@ import (
 	_ "embed"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
 )
 
 // table is what AWS's endpoint rules say of host names: one line a fact, sorted,
@@ -31,6 +33,8 @@ import (
 //
 //go:embed endpoint.txt
 var table string
+
+var tableLines = sync.OnceValue(func() []string { return strings.Split(strings.TrimSuffix(table, "\n"), "\n") })
 
 // An UnknownEndpointError says that a host name does not tell the service and
 // the region to sign for.
@@ -319,7 +323,7 @@ func (h *hostName) vpce() (service, region string) {
 	if len(front) > 0 {
 		return h.refuse("no service is known by it")
 	}
-	if fields, ok := find(new(keyBuf).join("prefix", rest)); ok && !strings.Contains(fields, "/") {
+	if fields, ok := find(new(keyBuf).join("prefix", dropFIPS(rest))); ok && !strings.Contains(fields, "/") {
 		return word(&fields), region
 	}
 	return h.refuse("no service is known by it")
@@ -391,11 +395,12 @@ func (h *hostName) regional() (service, region string) {
 	labels := h.labels()
 	n := len(labels) - 1
 	region = labels[n]
-	if n == 0 {
+	labels = dropFIPS(labels[:n])
+	if n = len(labels); n == 0 {
 		return h.refuse("it names a region and no service")
 	}
 	var buf keyBuf
-	key := buf.join("prefix", labels[:n])
+	key := buf.join("prefix", labels)
 	if fields, ok := find(key); ok {
 		service = word(&fields)
 		if strings.HasPrefix(fields, "/") {
@@ -407,9 +412,9 @@ func (h *hostName) regional() (service, region string) {
 		return "timestream", region
 	}
 	for own := 1; own <= 2 && own < n; own++ {
-		fields, ok := find(buf.join("customer", labels[own:n]))
+		fields, ok := find(buf.join("customer", labels[own:]))
 		if !ok && h.suffix == "amazonaws.com.cn" {
-			fields, ok = find(buf.join("customer-cn", labels[own:n]))
+			fields, ok = find(buf.join("customer-cn", labels[own:]))
 		}
 		if !ok {
 			continue
@@ -465,7 +470,8 @@ func (h *hostName) regionless() (service, region string) {
 		front, owners = labels[:n-1], awsUSGov
 	}
 	var buf keyBuf
-	if fields, ok := find(buf.join("global", front)); ok {
+	var kept [maxLabels]string
+	if fields, ok := find(buf.join("global", dropFIPS(append(kept[:0], front...)))); ok {
 		return word(&fields), ownRegion(owners)
 	}
 	if k := len(front); k >= 2 {
@@ -479,7 +485,7 @@ func (h *hostName) regionless() (service, region string) {
 			return "cloudfront-keyvaluestore", "*"
 		}
 		// Location has GovCloud routes under the region and one more label.
-		if last == "us-gov" && partitionOf(next) == awsUSGov && string(buf.join("", front[:k-1])) == " routes.geo " {
+		if last == "us-gov" && partitionOf(next) == awsUSGov && slices.Equal(dropFIPS(append(kept[:0], front[:k-1]...)), []string{"routes", "geo"}) {
 			return "geo-routes", next
 		}
 	}
@@ -498,17 +504,17 @@ func isAccount(s string) bool { return len(s) == 12 && strings.Trim(s, "01234567
 // find looks up the line of the table that begins with the words of key, each
 // followed by a space, and returns the rest of it.
 func find(key []byte) (fields string, ok bool) {
-	lo, hi := 0, len(table)
+	lines := tableLines()
+	lo, hi := 0, len(lines)
 	for lo < hi {
-		start := lo + strings.LastIndexByte(table[lo:(lo+hi)/2], '\n') + 1
-		switch line := table[start:]; {
+		mid := (lo + hi) / 2
+		switch line := lines[mid]; {
 		case len(line) >= len(key) && line[:len(key)] == string(key):
-			fields, _, _ = strings.Cut(line[len(key):], "\n")
-			return fields, true
+			return line[len(key):], true
 		case line < string(key):
-			lo = start + strings.IndexByte(line, '\n') + 1
+			lo = mid + 1
 		default:
-			hi = start
+			hi = mid
 		}
 	}
 	return "", false
@@ -535,19 +541,26 @@ func (b *keyBuf) key(kind, name string) []byte {
 	return append(append(append(append(b[:0], kind...), ' '), name...), ' ')
 }
 
-// join is key for labels without their FIPS marks: a label of its own, or the
-// end of one.
+// join is key for a name of several labels.
 func (b *keyBuf) join(kind string, labels []string) []byte {
 	key := append(append(b[:0], kind...), ' ')
-	start := len(key)
-	for _, label := range labels {
-		if label == "fips" {
-			continue
-		}
-		if len(key) > start {
+	for i, label := range labels {
+		if i > 0 {
 			key = append(key, '.')
 		}
-		key = append(key, strings.TrimSuffix(label, "-fips")...)
+		key = append(key, label...)
 	}
 	return append(key, ' ')
+}
+
+// dropFIPS removes, in place, the FIPS marks of labels: a label of its own, or the
+// end of one.
+func dropFIPS(labels []string) []string {
+	kept := labels[:0]
+	for _, label := range labels {
+		if label != "fips" {
+			kept = append(kept, strings.TrimSuffix(label, "-fips"))
+		}
+	}
+	return kept
 }

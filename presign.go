@@ -10,8 +10,8 @@ import (
 
 const maxExpires = 7 * 24 * time.Hour
 
-// Presign signs req with Signature Version 4 in the query: req.URL becomes a
-// URL that is good for the time given, one second to seven days, in whole
+// Presign signs req in the query, with Signature Version 4, or with SigV4A where
+// the region is a set, as [Signer.Sign] says: req.URL becomes a URL that is good for the time given, one second to seven days, in whole
 // seconds, without any key at hand. It never outlives the credentials: where
 // they expire sooner, so does the URL.
 //
@@ -27,22 +27,22 @@ func (s *Signer) Presign(req *http.Request, expires time.Duration, creds ...Prov
 	st := s.state()
 	m := st.message()
 	defer st.free(m)
-	if err := m.presign4(s, req, expires, creds); err != nil {
+	if err := m.presign(s, req, expires, creds); err != nil {
 		return err
 	}
 	m.assignQuery()
 	return nil
 }
 
-// presign4 goes through all that can fail, and leaves in m what to assign.
-func (m *message) presign4(s *Signer, req *http.Request, expires time.Duration, creds []Provider) error {
+// presign goes through all that can fail, and leaves in m what to assign.
+func (m *message) presign(s *Signer, req *http.Request, expires time.Duration, creds []Provider) error {
 	if expires < time.Second || expires > maxExpires {
 		return errors.New("awsauth: a presigned URL is good for one second to seven days: correct expires, which is " + expires.String())
 	}
 	if err := m.read(s, req, true); err != nil {
 		return err
 	}
-	if err := m.oneRegion(); err != nil {
+	if err := m.choose(""); err != nil {
 		return err
 	}
 	if err := m.retrieve(s, req, creds); err != nil {
@@ -57,12 +57,12 @@ func (m *message) presign4(s *Signer, req *http.Request, expires time.Duration, 
 	if err := m.hashPayload(s.Payload, true); err != nil {
 		return err
 	}
-	m.presign4At(s.state(), expires, now)
+	m.presignAt(s.state(), expires, now)
 	return nil
 }
 
-// presign4At signs what m holds, as of now.
-func (m *message) presign4At(st *state, expires time.Duration, now time.Time) {
+// presignAt signs what m holds, as of now.
+func (m *message) presignAt(st *state, expires time.Duration, now time.Time) {
 	m.date = st.date(now)
 	m.addField("host", m.host)
 	if m.sendPayload {
@@ -76,7 +76,9 @@ func (m *message) presign4At(st *state, expires time.Duration, now time.Time) {
 		q = append(q, '&')
 	}
 	start := len(q)
-	q = append(q, "X-Amz-Algorithm="+algorithm4+"&X-Amz-Credential="...)
+	q = append(q, "X-Amz-Algorithm="...)
+	q = append(q, m.algorithm...)
+	q = append(q, "&X-Amz-Credential="...)
 	q = appendEscaped(q, m.creds.AccessKeyID, 0)
 	q = append(q, "%2F"...)
 	m.buf = m.appendScope(m.buf[:0])
@@ -85,6 +87,10 @@ func (m *message) presign4At(st *state, expires time.Duration, now time.Time) {
 	q = append(q, m.date...)
 	q = append(q, "&X-Amz-Expires="...)
 	q = strconv.AppendInt(q, int64(expires/time.Second), 10)
+	if m.algorithm == algorithm4A {
+		q = append(q, "&X-Amz-Region-Set="...)
+		q = appendEscaped(q, m.region, 0)
+	}
 	if !tokenLast {
 		q = m.appendToken(q)
 	}
@@ -96,7 +102,7 @@ func (m *message) presign4At(st *state, expires time.Duration, now time.Time) {
 	m.sign(st)
 
 	q = append(q, "&X-Amz-Signature="...)
-	q = append(q, m.signature[:]...)
+	q = append(q, m.signature...)
 	if tokenLast {
 		q = m.appendToken(q)
 	}

@@ -37,13 +37,21 @@ import (
 // every Signer without Credentials uses.
 var standard = Signer{Credentials: Chain{Env{}, &EC2Role{}}}
 
-// Sign4 signs req with Signature Version 4, as [Signer.Sign4] does. Service and
-// region come from the host; credentials from creds, asked in order, or from
-// the environment and then the EC2 instance role.
+// Sign signs req with the algorithm that its endpoint wants, as [Signer.Sign] does.
+// Service and region come from the host; credentials from creds, asked in order,
+// or from the environment and then the EC2 instance role.
+func Sign(req *http.Request, creds ...Provider) error { return standard.Sign(req, creds...) }
+
+// Sign4 signs req with Signature Version 4, as [Signer.Sign4] does, with the
+// service, region and credentials that [Sign] would take.
 func Sign4(req *http.Request, creds ...Provider) error { return standard.Sign4(req, creds...) }
 
+// Sign4A signs req with SigV4A, as [Signer.Sign4A] does, with the service, region
+// and credentials that [Sign] would take.
+func Sign4A(req *http.Request, creds ...Provider) error { return standard.Sign4A(req, creds...) }
+
 // Presign makes req.URL a presigned URL, as [Signer.Presign] does, with the
-// service, region and credentials that [Sign4] would take.
+// service, region and credentials that [Sign] would take.
 func Presign(req *http.Request, expires time.Duration, creds ...Provider) error {
 	return standard.Presign(req, expires, creds...)
 }
@@ -64,7 +72,8 @@ type Signer struct {
 
 	// Region is the region to sign for. "": from the host; for a host that
 	// is not AWS's, where Service is set, AWS_REGION and then
-	// AWS_DEFAULT_REGION.
+	// AWS_DEFAULT_REGION. For SigV4A it may be a set of regions, such as "*"
+	// or "us-east-1,us-west-*".
 	Region string
 
 	// Payload is how the body is signed. "": by its SHA-256.
@@ -104,6 +113,14 @@ func (st *state) date(t time.Time) string {
 		st.second.Store(last)
 	}
 	return last.text
+}
+
+// Sign signs req with the algorithm that its region wants: with SigV4A where the
+// region is a set, as the hosts of S3 multi-region access points and of EventBridge
+// global endpoints stand for one, and with Signature Version 4 elsewhere. All else
+// is as [Signer.Sign4] says.
+func (s *Signer) Sign(req *http.Request, creds ...Provider) error {
+	return s.signHeaders(req, creds, "")
 }
 
 func (s *Signer) state() *state {
@@ -147,6 +164,7 @@ type message struct {
 	oddNames bool     // and under another spelling
 
 	service, region string
+	algorithm       string
 	creds           Credentials
 
 	callerPayload string // an X-Amz-Content-Sha256 of the caller's own
@@ -160,11 +178,11 @@ type message struct {
 	buf               []byte // the stages: buf[:canonical], then buf[canonical:toSign]
 	canonical, toSign int
 	sum               [32]byte
-	signature         [64]byte
+	signature         []byte // in hex
 	authorization     string
 
 	names  []byte    // backs the names of fields
-	values [4]string // backs the values of fields that signing adds
+	values [5]string // backs the values of fields that signing adds
 	added  int       // how many of values are in use
 }
 
@@ -188,7 +206,7 @@ func (st *state) free(m *message) {
 	clear(m.fields)
 	*m = message{
 		path: m.path[:0], query: m.query[:0], params: m.params[:0], fields: m.fields[:0],
-		order: m.order[:0], buf: m.buf[:0], names: m.names[:0],
+		order: m.order[:0], buf: m.buf[:0], names: m.names[:0], signature: m.signature[:0],
 	}
 	st.messages.Put(m)
 }
@@ -286,13 +304,16 @@ func (m *message) assignHeaders() {
 	h := m.assignCommon()
 	// One array for all values; each slice ends at its value, so that a later
 	// Header.Add does not write into the next.
-	all := make([]string, 0, 4)
+	all := make([]string, 0, 5)
 	set := func(key, value string) {
 		all = append(all, value)
 		h[key] = all[len(all)-1 : len(all) : len(all)]
 	}
 	set("Authorization", m.authorization)
 	set("X-Amz-Date", m.date)
+	if m.algorithm == algorithm4A {
+		set("X-Amz-Region-Set", m.region)
+	}
 	if m.creds.SessionToken != "" {
 		set("X-Amz-Security-Token", m.creds.SessionToken)
 	}
@@ -317,7 +338,7 @@ func (m *message) assignCommon() http.Header {
 	if m.oddNames {
 		for key := range h {
 			switch http.CanonicalHeaderKey(key) {
-			case "Authorization", "X-Amz-Date", "X-Amz-Security-Token", "X-Amz-Content-Sha256":
+			case "Authorization", "X-Amz-Date", "X-Amz-Region-Set", "X-Amz-Security-Token", "X-Amz-Content-Sha256":
 				delete(h, key)
 			}
 		}
@@ -325,6 +346,7 @@ func (m *message) assignCommon() http.Header {
 	if m.replaces {
 		delete(h, "Authorization")
 		delete(h, "X-Amz-Date")
+		delete(h, "X-Amz-Region-Set")
 		delete(h, "X-Amz-Security-Token")
 		delete(h, "X-Amz-Content-Sha256")
 	}

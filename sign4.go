@@ -1,6 +1,7 @@
 package awsauth
 
 import (
+	"crypto/ecdsa"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -37,22 +38,27 @@ const (
 //
 // See https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
 func (s *Signer) Sign4(req *http.Request, creds ...Provider) error {
+	return s.signHeaders(req, creds, algorithm4)
+}
+
+// signHeaders signs with one algorithm, or with "" for the one that the region wants.
+func (s *Signer) signHeaders(req *http.Request, creds []Provider, algorithm string) error {
 	st := s.state()
 	m := st.message()
 	defer st.free(m)
-	if err := m.sign4(s, req, creds); err != nil {
+	if err := m.signHeaders(s, req, creds, algorithm); err != nil {
 		return err
 	}
 	m.assignHeaders()
 	return nil
 }
 
-// sign4 goes through all that can fail, and leaves in m what to assign.
-func (m *message) sign4(s *Signer, req *http.Request, creds []Provider) error {
+// signHeaders goes through all that can fail, and leaves in m what to assign.
+func (m *message) signHeaders(s *Signer, req *http.Request, creds []Provider, algorithm string) error {
 	if err := m.read(s, req, false); err != nil {
 		return err
 	}
-	if err := m.oneRegion(); err != nil {
+	if err := m.choose(algorithm); err != nil {
 		return err
 	}
 	if err := m.retrieve(s, req, creds); err != nil {
@@ -61,23 +67,34 @@ func (m *message) sign4(s *Signer, req *http.Request, creds []Provider) error {
 	if err := m.hashPayload(s.Payload, false); err != nil {
 		return err
 	}
-	m.sign4At(s.state(), s.now())
+	m.signHeadersAt(s.state(), s.now())
 	return nil
 }
 
-// oneRegion refuses region sets, which only SigV4A can sign.
-func (m *message) oneRegion() error {
-	if strings.ContainsAny(m.region, "*,") {
-		return fmt.Errorf("awsauth: %q is a region set, and Signature Version 4 signs for one region: set Signer.Region to one", m.region)
+// choose settles the algorithm: the one given, or the one that the region wants.
+func (m *message) choose(algorithm string) error {
+	set := strings.ContainsAny(m.region, "*,")
+	switch {
+	case set && algorithm == algorithm4:
+		return fmt.Errorf("awsauth: %q is a region set, and Signature Version 4 signs for one region: use Sign or Sign4A, or set Signer.Region to one region", m.region)
+	case algorithm != "":
+		m.algorithm = algorithm
+	case set:
+		m.algorithm = algorithm4A
+	default:
+		m.algorithm = algorithm4
 	}
 	return nil
 }
 
-// sign4At signs what m holds, as of now.
-func (m *message) sign4At(st *state, now time.Time) {
+// signHeadersAt signs what m holds, as of now.
+func (m *message) signHeadersAt(st *state, now time.Time) {
 	m.date = st.date(now)
 	m.addField("host", m.host)
 	m.addField("x-amz-date", m.date)
+	if m.algorithm == algorithm4A {
+		m.addField("x-amz-region-set", m.region)
+	}
 	if m.creds.SessionToken != "" {
 		m.addField("x-amz-security-token", m.creds.SessionToken)
 	}
@@ -88,14 +105,15 @@ func (m *message) sign4At(st *state, now time.Time) {
 
 	// One string holds all that becomes header values.
 	start := len(m.buf)
-	m.buf = append(m.buf, algorithm4+" Credential="...)
+	m.buf = append(m.buf, m.algorithm...)
+	m.buf = append(m.buf, " Credential="...)
 	m.buf = append(m.buf, m.creds.AccessKeyID...)
 	m.buf = append(m.buf, '/')
 	m.buf = m.appendScope(m.buf)
 	m.buf = append(m.buf, ", SignedHeaders="...)
 	m.buf = m.appendSignedHeaders(m.buf)
 	m.buf = append(m.buf, ", Signature="...)
-	m.buf = append(m.buf, m.signature[:]...)
+	m.buf = append(m.buf, m.signature...)
 	m.authorization = string(m.buf[start:])
 }
 
@@ -105,7 +123,8 @@ func (m *message) sign(st *state) {
 	m.canonical = len(m.buf)
 	sum := sha256.Sum256(m.buf)
 
-	m.buf = append(m.buf, algorithm4+"\n"...)
+	m.buf = append(m.buf, m.algorithm...)
+	m.buf = append(m.buf, '\n')
 	m.buf = append(m.buf, m.date...)
 	m.buf = append(m.buf, '\n')
 	m.buf = m.appendScope(m.buf)
@@ -113,21 +132,27 @@ func (m *message) sign(st *state) {
 	m.buf = hex.AppendEncode(m.buf, sum[:])
 	m.toSign = len(m.buf)
 
-	key := st.key(keyID{m.creds.SecretAccessKey, m.date[:8], m.region, m.service})
+	if m.algorithm == algorithm4A {
+		m.sign4A(st)
+		return
+	}
+	key := st.key(keyID{secret: m.creds.SecretAccessKey, day: m.date[:8], region: m.region, service: m.service})
 	mac := key.macs.Get().(hash.Hash)
 	mac.Write(m.buf[m.canonical:])
 	mac.Sum(m.sum[:0])
 	mac.Reset()
 	key.macs.Put(mac)
-	hex.Encode(m.signature[:], m.sum[:])
+	m.signature = hex.AppendEncode(m.signature[:0], m.sum[:])
 }
 
-// appendScope appends the credential scope.
+// appendScope appends the credential scope. That of SigV4A has no region.
 func (m *message) appendScope(b []byte) []byte {
 	b = append(b, m.date[:8]...)
 	b = append(b, '/')
-	b = append(b, m.region...)
-	b = append(b, '/')
+	if m.algorithm == algorithm4 {
+		b = append(b, m.region...)
+		b = append(b, '/')
+	}
 	b = append(b, m.service...)
 	return append(b, "/aws4_request"...)
 }
@@ -135,13 +160,16 @@ func (m *message) appendScope(b []byte) []byte {
 // A keyID is all that a signing key depends on. The secret is part of it: an
 // access key ID whose secret was changed must not meet the old key.
 type keyID struct {
-	secret, day, region, service string
+	secret               string
+	day, region, service string // AWS4-HMAC-SHA256 alone
+	accessKeyID          string // AWS4-ECDSA-P256-SHA256 alone
 }
 
-// A signingKey holds HMACs ready for use with one derived key.
+// A signingKey is a derived key, ready for use.
 type signingKey struct {
-	id   keyID
-	macs sync.Pool // of hash.Hash
+	id    keyID
+	macs  sync.Pool         // of hash.Hash, for AWS4-HMAC-SHA256
+	ecdsa *ecdsa.PrivateKey // for AWS4-ECDSA-P256-SHA256
 }
 
 // maxKeys bounds each of the two generations of a key cache.
@@ -180,8 +208,12 @@ func (c *keyCache) find(id keyID) *signingKey {
 	}
 	if key = c.old[id]; key == nil {
 		// The strings may be parts of larger ones.
-		id = keyID{strings.Clone(id.secret), strings.Clone(id.day), strings.Clone(id.region), strings.Clone(id.service)}
-		key = deriveKey(id)
+		id = keyID{strings.Clone(id.secret), strings.Clone(id.day), strings.Clone(id.region), strings.Clone(id.service), strings.Clone(id.accessKeyID)}
+		if id.accessKeyID == "" {
+			key = deriveKey(id)
+		} else {
+			key = deriveKey4A(id)
+		}
 	}
 	if c.young == nil || len(c.young) >= maxKeys {
 		c.young, c.old = make(map[keyID]*signingKey), c.young

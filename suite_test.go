@@ -104,9 +104,9 @@ func (c *suiteCase) run(t *testing.T) {
 	case c.canonicalizerOnly():
 		err = c.signByHand(m, s)
 	case c.Kind == "header":
-		err = m.sign4(s, c.httpRequest(t), nil)
+		err = m.signHeaders(s, c.httpRequest(t), nil, algorithm4)
 	default:
-		err = m.presign4(s, c.httpRequest(t), c.expires(), nil)
+		err = m.presign(s, c.httpRequest(t), c.expires(), nil)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -114,7 +114,7 @@ func (c *suiteCase) run(t *testing.T) {
 
 	same(t, "canonical request", string(m.buf[:m.canonical]), c.Want.CanonicalRequest)
 	same(t, "string to sign", string(m.buf[m.canonical:m.toSign]), c.Want.StringToSign)
-	same(t, "signature", string(m.signature[:]), c.Want.Signature)
+	same(t, "signature", string(m.signature), c.Want.Signature)
 	if c.Kind == "header" {
 		same(t, "Authorization", m.authorization, c.Want.Authorization)
 	}
@@ -191,7 +191,7 @@ func (c *suiteCase) signByHand(m *message, s *Signer) error {
 	host, path, query := c.split()
 	m.req, m.url = &http.Request{Method: c.Request.Method, Header: http.Header{}}, &url.URL{RawQuery: query}
 	m.host, m.service, m.region = host, c.Service, c.Region
-	m.creds = s.Credentials.(Credentials)
+	m.algorithm, m.creds = algorithm4, s.Credentials.(Credentials)
 	if *c.NormalizePath {
 		m.path = appendCleanPath(nil, path)
 	} else {
@@ -215,9 +215,9 @@ func (c *suiteCase) signByHand(m *message, s *Signer) error {
 		return err
 	}
 	if c.Kind == "presign" {
-		m.presign4At(s.state(), c.expires(), c.Time)
+		m.presignAt(s.state(), c.expires(), c.Time)
 	} else {
-		m.sign4At(s.state(), c.Time)
+		m.signHeadersAt(s.state(), c.Time)
 	}
 	return nil
 }
