@@ -434,7 +434,12 @@ func (m *message) appendSignedHeaders(b []byte) []byte {
 // appendFolded appends a header value without white space around it, and with
 // one space for each run of it inside.
 func appendFolded(b []byte, v string) []byte {
-	v = strings.Trim(v, " \t")
+	for v != "" && (v[0] == ' ' || v[0] == '\t') {
+		v = v[1:]
+	}
+	for v != "" && (v[len(v)-1] == ' ' || v[len(v)-1] == '\t') {
+		v = v[:len(v)-1]
+	}
 	if strings.IndexByte(v, '\t') < 0 && !strings.Contains(v, "  ") {
 		return append(b, v...)
 	}

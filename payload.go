@@ -21,7 +21,7 @@ type Payload string
 
 // UnsignedPayload leaves the body out of the signature, so that it need not be
 // read twice. S3 takes it, and some other services. Nothing but TLS then
-// protects the body: Sign4 refuses it for plain http to any host but loopback.
+// protects the body: signing refuses it for plain http to any host but loopback.
 const UnsignedPayload Payload = "UNSIGNED-PAYLOAD"
 
 // maxBuffer is how much of a body that can be read only once is kept in memory.
@@ -152,6 +152,19 @@ func (c contextWriter) Write(b []byte) (int, error) {
 	return c.w.Write(b)
 }
 
+// A contextReader does the same where what was read must not be lost.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c contextReader) Read(b []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(b)
+}
+
 var errReadOnce = errors.New("the body can be read only once")
 
 // hashAgain hashes a body that can be had again, and returns its length.
@@ -197,7 +210,7 @@ func readOnce(req *http.Request) ([]byte, error) {
 	}
 	body := req.Body
 	var buf bytes.Buffer
-	_, err := io.Copy(contextWriter{req.Context(), &buf}, io.LimitReader(body, maxBuffer+1))
+	_, err := buf.ReadFrom(contextReader{req.Context(), io.LimitReader(body, maxBuffer+1)})
 	if err == nil && buf.Len() > maxBuffer {
 		err = tooLong()
 	} else if err != nil {

@@ -195,6 +195,44 @@ func TestRefusedBodyReads(t *testing.T) {
 	}
 }
 
+// A context that ends while the body is read ends the signing.
+func TestContextEndsReading(t *testing.T) {
+	s := &Signer{Service: "s3", Region: "eu-west-1"}
+	for name, body := range map[string]func(io.Reader) io.Reader{
+		"read once": func(r io.Reader) io.Reader { return r },
+		"seeker":    func(r io.Reader) io.Reader { return endlessSeeker{r} },
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		n := 0
+		src := readerFunc(func(b []byte) (int, error) {
+			if n += len(b); n > 1<<16 {
+				cancel()
+			}
+			return len(b), nil
+		})
+		req, _ := http.NewRequestWithContext(ctx, "PUT", "https://h.example/k", body(src))
+		if err := s.Sign4(req, testKeys); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if name == "read once" {
+			read := n // what was taken from the source reads again
+			if _, err := io.ReadFull(req.Body, make([]byte, read)); err != nil || n != read {
+				t.Errorf("%d of %d bytes were lost", n-read, read)
+			}
+		}
+		cancel()
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
+
+type endlessSeeker struct{ io.Reader }
+
+func (endlessSeeker) Seek(int64, int) (int64, error) { return 0, nil }
+func (endlessSeeker) Close() error                   { return nil }
+
 // Whoever sends the request closes the body that was given.
 func TestBodyIsClosedOnce(t *testing.T) {
 	s := &Signer{Service: "s3", Region: "eu-west-1"}

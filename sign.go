@@ -293,7 +293,7 @@ func (m *message) retrieve(s *Signer, req *http.Request, given []Provider) (err 
 	if _, checked := p.(Credentials); err == nil && !checked {
 		err = m.creds.check()
 	}
-	if err == nil && m.creds.expired(s.now()) {
+	if err == nil && !m.creds.Expires.IsZero() && m.creds.expired(s.now()) {
 		err = fmt.Errorf("awsauth: the credentials expired at %s: get new ones", m.creds.Expires.UTC().Format(time.RFC3339))
 	}
 	return err
