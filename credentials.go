@@ -21,8 +21,7 @@ var ErrNoCredentials = errors.New("awsauth: no credentials")
 // The secret and the token do not print: fmt, log/slog, encoding/json and
 // encoding/xml show the access key ID alone. No type can hold fmt back in two
 // cases: the verbs %p and %w, which are errors here, and an unexported field of
-// another struct, whose methods fmt can't call. Keep a Signer there, or what
-// [Cache] returns.
+// another struct, whose methods fmt can't call. Keep what [Cache] returns there.
 type Credentials struct {
 	AccessKeyID     string
 	SecretAccessKey string
