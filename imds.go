@@ -49,8 +49,8 @@ const (
 	imdsTimeout      = 5 * time.Second        // a whole fetch
 	imdsTokenTimeout = 900 * time.Millisecond // the first request: off EC2 nobody answers it
 	imdsGetTimeout   = time.Second            // each further try
-	imdsKeepNone     = 5 * time.Second        // how long "no role here" stands
-	imdsTries        = 3
+	imdsConnect      = 250 * time.Millisecond
+	imdsKeepNone     = 5 * time.Second // how long "no role here" stands
 	imdsRolePath     = "/latest/meta-data/iam/security-credentials/"
 )
 
@@ -103,7 +103,7 @@ func (r *EC2Role) fetch(ctx context.Context) (Credentials, error) {
 	}
 	c := imdsClient{role: r, endpoint: endpoint, transport: r.Transport}
 	if c.transport == nil {
-		c.transport = fetch.NewTransport()
+		c.transport = fetch.NewTransport(imdsConnect)
 	}
 	if err := c.getToken(ctx); err != nil {
 		return Credentials{}, err
@@ -142,7 +142,7 @@ func parseRole(body []byte) (Credentials, error) {
 	}
 	if !strings.EqualFold(reply.Code, "Success") {
 		code := reply.Code
-		if !isWord(code) {
+		if !fetch.IsWord(code) {
 			code = "no code"
 		}
 		return Credentials{}, fmt.Errorf("awsauth: EC2 metadata, role keys: the service says %s, not Success", code)
@@ -157,17 +157,6 @@ func parseRole(body []byte) (Credentials, error) {
 		SessionToken:    reply.Token,
 		Expires:         end,
 	}, nil
-}
-
-// isWord reports whether s is an error code such as AssumeRoleUnauthorizedAccess,
-// and not something else of a reply.
-func isWord(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if c := s[i] | 0x20; c < 'a' || c > 'z' {
-			return false
-		}
-	}
-	return s != "" && len(s) <= 64
 }
 
 // An imdsClient makes the requests of one fetch.
@@ -224,23 +213,14 @@ func (c *imdsClient) get(ctx context.Context, path string) (int, []byte, error) 
 
 // retry repeats a request that failed on its way or met a busy service.
 func (c *imdsClient) retry(ctx context.Context, timeout time.Duration, method, path string) (status int, body []byte, err error) {
-	for try := range imdsTries {
-		if try > 0 {
-			select {
-			case <-time.After(50 * time.Millisecond << try):
-			case <-ctx.Done():
-				return status, body, err
-			}
-		}
+	fetch.Retry(ctx, 100*time.Millisecond, func() bool {
 		status, body, err = c.do(ctx, timeout, method, path)
-		if err == nil && !fetch.Busy(status) || errors.Is(err, fetch.ErrTooLong) || ctx.Err() != nil {
-			break
-		}
 		// Nobody is there: off EC2 the answer has to be quick.
 		if op := (*net.OpError)(nil); method == http.MethodPut && errors.As(err, &op) && op.Op == "dial" {
-			break
+			return false
 		}
-	}
+		return fetch.Again(status, err)
+	})
 	return status, body, err
 }
 

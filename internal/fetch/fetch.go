@@ -4,6 +4,7 @@ package fetch
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -12,18 +13,19 @@ import (
 )
 
 var (
-	ErrTooLong  = errors.New("the reply is too long")
-	ErrNoAnswer = errors.New("no answer in time")
-	ErrNotHTTP  = errors.New("the connection broke or the reply is not HTTP")
+	ErrTooLong   = errors.New("the reply is too long")
+	ErrNoAnswer  = errors.New("no answer in time")
+	ErrNotHTTP   = errors.New("the connection broke or the reply is not HTTP")
+	ErrUntrusted = errors.New("the TLS certificate is not trusted: are root certificates installed, and is the clock right?")
 )
 
 const maxReply = 64 << 10
 
 // NewTransport returns a transport for metadata services: next door, behind no
 // proxy, asked once in hours.
-func NewTransport() *http.Transport {
+func NewTransport(connect time.Duration) *http.Transport {
 	return &http.Transport{
-		DialContext:            (&net.Dialer{Timeout: 250 * time.Millisecond}).DialContext,
+		DialContext:            (&net.Dialer{Timeout: connect}).DialContext,
 		DisableKeepAlives:      true,
 		MaxResponseHeaderBytes: 16 << 10,
 	}
@@ -50,19 +52,60 @@ func Do(t http.RoundTripper, req *http.Request) (status int, body []byte, err er
 	return resp.StatusCode, body, nil
 }
 
+// Retry calls try until it no longer asks for another, three times at most, with
+// pauses that double.
+func Retry(ctx context.Context, pause time.Duration, try func() (again bool)) {
+	for range 2 {
+		if !try() {
+			return
+		}
+		select {
+		case <-time.After(pause):
+			pause *= 2
+		case <-ctx.Done():
+			return
+		}
+	}
+	try()
+}
+
+// Again reports whether an exchange that ended like this may go better the next
+// time.
+func Again(status int, err error) bool {
+	if err == nil {
+		return Busy(status)
+	}
+	op := (*net.OpError)(nil)
+	return errors.Is(err, ErrNoAnswer) || errors.Is(err, ErrNotHTTP) || errors.As(err, &op)
+}
+
 // Busy reports whether a status asks to try again later.
 func Busy(status int) bool { return status == http.StatusTooManyRequests || status >= 500 }
+
+// IsWord reports whether s is an error code such as AssumeRoleUnauthorizedAccess,
+// and not something else of a reply.
+func IsWord(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if c := s[i] | 0x20; c < 'a' || c > 'z' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 64
+}
 
 // withoutReply says why an exchange failed. What net/http says of a malformed
 // reply quotes it.
 func withoutReply(err error) error {
 	var op *net.OpError
 	var timeout net.Error
+	var untrusted *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return ErrNoAnswer
 	case errors.Is(err, context.Canceled):
 		return context.Canceled
+	case errors.As(err, &untrusted): // it quotes the certificate
+		return ErrUntrusted
 	case errors.As(err, &op):
 		return op
 	}

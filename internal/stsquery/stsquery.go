@@ -1,0 +1,98 @@
+// Package stsquery speaks the query protocol of the Security Token Service: a form
+// is posted, XML comes back.
+package stsquery
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/go-awsauth/awsauth/internal/fetch"
+)
+
+// Credentials are those of a reply. What the reply lacks is zero.
+type Credentials struct {
+	AccessKeyID     string    `xml:"AccessKeyId"`
+	SecretAccessKey string    `xml:"SecretAccessKey"`
+	SessionToken    string    `xml:"SessionToken"`
+	Expiration      time.Time `xml:"Expiration"`
+}
+
+// An Error is a reply other than 200.
+type Error struct {
+	Status int
+	Code   string // such as AccessDenied; "": the reply has none, or none that is a word
+}
+
+func (e *Error) Error() string {
+	if e.Code == "" {
+		return fmt.Sprintf("status %d", e.Status)
+	}
+	return fmt.Sprintf("status %d, %s", e.Status, e.Code)
+}
+
+// ErrNotXML is a reply of 200 that is something else than it should be.
+var ErrNotXML = errors.New("the reply is not the XML it should be")
+
+// NewTransport returns a transport for STS. It is on the internet, so the
+// environment's proxy is used.
+func NewTransport() *http.Transport {
+	t := fetch.NewTransport(5 * time.Second)
+	t.Proxy = http.ProxyFromEnvironment
+	return t
+}
+
+// NewRequest returns the unsigned request for an action. It adds Action and
+// Version to params.
+func NewRequest(ctx context.Context, endpoint, action string, params url.Values) (*http.Request, error) {
+	params.Set("Action", action)
+	params.Set("Version", "2011-06-15")
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(params.Encode()))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return req, nil
+}
+
+// Call sends req and parses the reply into the struct that reply points at. No
+// error has more of the reply than its status and the code of [Error].
+func Call(t http.RoundTripper, req *http.Request, reply any) error {
+	status, body, err := fetch.Do(t, req)
+	if err != nil {
+		return err
+	}
+	if status != http.StatusOK {
+		var e struct {
+			XMLName xml.Name `xml:"ErrorResponse"`
+			Code    string   `xml:"Error>Code"`
+		}
+		if xml.Unmarshal(body, &e) != nil || !fetch.IsWord(e.Code) {
+			e.Code = ""
+		}
+		return &Error{Status: status, Code: e.Code}
+	}
+	// The decoder's own error may quote the reply.
+	if xml.Unmarshal(body, reply) != nil {
+		return ErrNotXML
+	}
+	return nil
+}
+
+// Again reports whether a call that failed with err may go better the next time.
+func Again(err error) bool {
+	var e *Error
+	if !errors.As(err, &e) {
+		return err != nil && fetch.Again(0, err)
+	}
+	switch e.Code {
+	case "IDPCommunicationError", "InvalidIdentityToken", "Throttling": // these have status 400
+		return true
+	}
+	return fetch.Busy(e.Status)
+}
