@@ -88,6 +88,17 @@ func (c *Credentials) expired(now time.Time) bool {
 	return !c.Expires.IsZero() && !now.Round(0).Before(c.Expires)
 }
 
+// usable refuses keys that a source should not have returned.
+func (c *Credentials) usable(now time.Time) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	if c.expired(now) {
+		return fmt.Errorf("awsauth: the credential source returned keys that expired at %s: is the clock right?", c.Expires.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
 // printable reports whether s is of visible ASCII characters, so that it can stand
 // in a header.
 func printable(s string) bool {
@@ -283,10 +294,7 @@ func (c *cache) land(f *flight, keys Credentials, err error) {
 
 	now := time.Now()
 	if err == nil {
-		err = keys.check()
-	}
-	if err == nil && keys.expired(now) {
-		err = fmt.Errorf("awsauth: the credential source returned keys that expired at %s: is the clock right?", keys.Expires.UTC().Format(time.RFC3339))
+		err = keys.usable(now)
 	}
 	if err != nil {
 		f.err = err

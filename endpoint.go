@@ -112,6 +112,48 @@ func suffix(name string) (owners partition, dualStack bool) {
 	return 0, false
 }
 
+// suffixOf returns the suffix of a partition's hosts, the one without dual stack.
+func suffixOf(p partition) string {
+	switch p {
+	case awsCN:
+		return "amazonaws.com.cn"
+	case awsEUSC:
+		return "amazonaws.eu"
+	case awsISO:
+		return "c2s.ic.gov"
+	case awsISOB:
+		return "sc2s.sgov.gov"
+	case awsISOE:
+		return "cloud.adc-e.uk"
+	case awsISOF:
+		return "csp.hci.ic.gov"
+	}
+	return "amazonaws.com"
+}
+
+// partitionNamed returns the partition that an ARN names; 0 for what is none.
+func partitionNamed(name string) partition {
+	switch name {
+	case "aws":
+		return aws
+	case "aws-cn":
+		return awsCN
+	case "aws-eusc":
+		return awsEUSC
+	case "aws-iso":
+		return awsISO
+	case "aws-iso-b":
+		return awsISOB
+	case "aws-iso-e":
+		return awsISOE
+	case "aws-iso-f":
+		return awsISOF
+	case "aws-us-gov":
+		return awsUSGov
+	}
+	return 0
+}
+
 // partitionOf returns the partition of a region, by the patterns that AWS
 // publishes so that new regions are known before they open; 0 for what is no region.
 func partitionOf(region string) partition {

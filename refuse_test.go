@@ -37,7 +37,7 @@ var refusals = []struct {
 	{name: "source fails", keys: ProviderFunc(func(context.Context) (Credentials, error) { return Credentials{}, errors.New("vault: sealed") }), want: "vault: sealed"},
 	{name: "source returns nothing", keys: ProviderFunc(func(context.Context) (Credentials, error) { return Credentials{}, nil }), want: "empty credentials"},
 	{name: "half a pair in the environment", keys: Env{Getenv: envOf("AWS_ACCESS_KEY_ID", "A")}, want: "set AWS_SECRET_ACCESS_KEY"},
-	{name: "nothing anywhere", keys: Chain{Env{Getenv: envOf()}, &EC2Role{Getenv: envOf("AWS_EC2_METADATA_DISABLED", "true")}}, want: "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set; the EC2 metadata service is disabled"},
+	{name: "nothing anywhere", keys: Chain{Env{Getenv: envOf()}, &EC2Role{Getenv: envOf("AWS_EC2_METADATA_DISABLED", "true")}}, want: "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set, nor a role; the EC2 metadata service is disabled"},
 
 	{name: "unknown host", signer: &Signer{}, want: "set Signer.Service and Signer.Region"},
 	{name: "region set", only: "header", signer: &Signer{Service: "s3", Region: "*"}, want: "region set"},
