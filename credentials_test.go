@@ -7,8 +7,13 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -398,15 +403,30 @@ func TestConcurrentSigning(t *testing.T) {
 	}
 }
 
+// setenv makes the process environment one without credentials but pairs.
+func setenv(t *testing.T, pairs ...string) {
+	t.Helper()
+	for _, v := range os.Environ() {
+		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "AWS_") {
+			t.Setenv(name, "")
+		}
+	}
+	for i := 0; i < len(pairs); i += 2 {
+		t.Setenv(pairs[i], pairs[i+1])
+	}
+}
+
 // The package functions share one default chain, and it follows the environment.
 func TestDefaultChain(t *testing.T) {
-	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
-	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_CREDENTIAL_EXPIRATION"} {
-		t.Setenv(name, "")
-	}
+	setenv(t, "AWS_EC2_METADATA_DISABLED", "true")
 	req, _ := http.NewRequest("GET", "https://b.s3.eu-west-1.amazonaws.com/k", nil)
 	err := Sign4(req)
-	if !errors.Is(err, ErrNoCredentials) || !strings.Contains(err.Error(), "AWS_ACCESS_KEY_ID") || !strings.Contains(err.Error(), "AWS_EC2_METADATA_DISABLED") {
+	if !errors.Is(err, ErrNoCredentials) || !strings.Contains(err.Error(), "AWS_ACCESS_KEY_ID") || !strings.Contains(err.Error(), "AWS_EC2_METADATA_DISABLED") || strings.Contains(err.Error(), "AWS_PROFILE") {
+		t.Error(err)
+	}
+	t.Setenv("AWS_PROFILE", "work")
+	err = Sign4(req)
+	if !errors.Is(err, ErrNoCredentials) || !strings.Contains(err.Error(), "AWS_PROFILE is set, which is read by github.com/go-awsauth/awsauth/profile") || !strings.Contains(err.Error(), "AWS_EC2_METADATA_DISABLED") {
 		t.Error(err)
 	}
 	t.Setenv("AWS_ACCESS_KEY_ID", "FROMENV")
@@ -421,6 +441,135 @@ func TestDefaultChain(t *testing.T) {
 		}
 	}
 	if err := Sign4(req, testKeys); err != nil || !strings.Contains(req.Header.Get("Authorization"), "Credential="+testID+"/") {
+		t.Error(err, req.Header)
+	}
+}
+
+// The default chain caches the role that the environment points at, and follows it.
+func TestDefaultChainRole(t *testing.T) {
+	fake := func(name string, requests *atomic.Int32) string {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			requests.Add(1)
+			fmt.Fprintf(w, `{"AccessKeyId":"%s%s","SecretAccessKey":"S","Token":"T","Expiration":%q}`, name, r.Header.Get("Authorization"), time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
+		}))
+		t.Cleanup(srv.Close)
+		return srv.URL
+	}
+	var a, b atomic.Int32
+	setenv(t, "AWS_EC2_METADATA_DISABLED", "true", "AWS_CONTAINER_CREDENTIALS_FULL_URI", fake("A", &a))
+	signs := func(want string, na, nb int32) {
+		t.Helper()
+		var wg sync.WaitGroup
+		for _, sign := range []func(*http.Request) error{
+			func(r *http.Request) error { return Sign4(r) },
+			func(r *http.Request) error { return new(Signer).Sign4(r) },
+			func(r *http.Request) error { return Sign4(r, Env{}, &EC2Role{}) },
+			func(r *http.Request) error { return Presign(r, time.Minute) },
+		} {
+			wg.Go(func() {
+				req, _ := http.NewRequest("GET", "https://b.s3.eu-west-1.amazonaws.com/k", nil)
+				err := sign(req)
+				if err != nil || !strings.Contains(req.Header.Get("Authorization")+"&Credential="+req.URL.Query().Get("X-Amz-Credential"), "Credential="+want+"/") {
+					t.Error(err, req.Header)
+				}
+			})
+		}
+		wg.Wait()
+		if a.Load() != na || b.Load() != nb {
+			t.Errorf("%d and %d requests, want %d and %d", a.Load(), b.Load(), na, nb)
+		}
+	}
+	signs("A", 1, 0)
+	signs("A", 1, 0)
+	t.Setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "1")
+	signs("A1", 2, 0)
+	t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", fake("B", &b))
+	signs("B1", 2, 1)
+	t.Setenv("AWS_ACCESS_KEY_ID", "KEYS")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "S")
+	signs("KEYS", 2, 1)
+	t.Setenv("AWS_ACCESS_KEY_ID", "")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
+	signs("B1", 2, 1)
+
+	// An Env with a field set shares nothing with it, and caches nothing.
+	for range 3 {
+		if keys, err := (Env{Getenv: os.Getenv}).Retrieve(t.Context()); err != nil || keys.AccessKeyID != "B1" {
+			t.Error(keys, err)
+		}
+	}
+	cached := Cache(Env{Getenv: os.Getenv})
+	for range 3 {
+		if keys, err := cached.Retrieve(t.Context()); err != nil || keys.AccessKeyID != "B1" {
+			t.Error(keys, err)
+		}
+	}
+	signs("B1", 2, 5)
+}
+
+// Where the environment means a role or keys and does not get them, nothing signs
+// as the node.
+func TestNeverAnotherIdentity(t *testing.T) {
+	ec2 := &ec2Fake{}
+	node := fakeEC2(t, ec2)
+	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusForbidden)
+		io.WriteString(w, `{"code":"AccessDenied","message":"BODY"}`)
+	}))
+	t.Cleanup(refusing.Close)
+	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone.Close()
+	missing, empty := filepath.Join(t.TempDir(), "missing"), filepath.Join(t.TempDir(), "empty")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const arn = "arn:aws:iam::123456789012:role/r"
+
+	sign := func(creds ...Provider) (*http.Request, error) {
+		req, _ := http.NewRequest("GET", "https://b.s3.eu-west-1.amazonaws.com/k", nil)
+		return req, Sign4(req, creds...)
+	}
+	for name, c := range map[string]struct {
+		env []string
+		err string
+	}{
+		"container refuses":              {[]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI", refusing.URL}, "status 403, AccessDenied"},
+		"container gone":                 {[]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://" + gone.Addr().String()}, "connect"},
+		"container URI not allowed":      {[]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://192.0.2.1/"}, "set it to an https URL"},
+		"container URI malformed":        {[]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI", "169.254.170.2/x"}, "not a URL"},
+		"container path malformed":       {[]string{"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "x", "AWS_CONTAINER_CREDENTIALS_FULL_URI", refusing.URL}, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"},
+		"container token file missing":   {[]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI", refusing.URL, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", missing, "AWS_CONTAINER_AUTHORIZATION_TOKEN", "x"}, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"},
+		"web identity file missing":      {[]string{"AWS_WEB_IDENTITY_TOKEN_FILE", missing, "AWS_ROLE_ARN", arn}, missing},
+		"web identity file empty":        {[]string{"AWS_WEB_IDENTITY_TOKEN_FILE", empty, "AWS_ROLE_ARN", arn}, "is empty"},
+		"web identity before container":  {[]string{"AWS_WEB_IDENTITY_TOKEN_FILE", missing, "AWS_ROLE_ARN", arn, "AWS_CONTAINER_CREDENTIALS_FULL_URI", refusing.URL}, missing},
+		"role without token file":        {[]string{"AWS_ROLE_ARN", arn}, "set AWS_WEB_IDENTITY_TOKEN_FILE"},
+		"token file without role":        {[]string{"AWS_WEB_IDENTITY_TOKEN_FILE", empty}, "set AWS_ROLE_ARN"},
+		"role of no partition":           {[]string{"AWS_WEB_IDENTITY_TOKEN_FILE", empty, "AWS_ROLE_ARN", "arn:x:iam::1:role/r"}, "AWS_ROLE_ARN is not"},
+		"key ID alone":                   {[]string{"AWS_ACCESS_KEY_ID", "A"}, "set AWS_SECRET_ACCESS_KEY"},
+		"key ID alone, and a role":       {[]string{"AWS_ACCESS_KEY_ID", "A", "AWS_CONTAINER_CREDENTIALS_FULL_URI", refusing.URL}, "set AWS_SECRET_ACCESS_KEY"},
+		"secret alone":                   {[]string{"AWS_SECRET_ACCESS_KEY", "S"}, "set AWS_ACCESS_KEY_ID"},
+		"expired keys, which are no one": {[]string{"AWS_ACCESS_KEY_ID", "A", "AWS_SECRET_ACCESS_KEY", "S", "AWS_CREDENTIAL_EXPIRATION", "2020-01-01T00:00:00Z"}, "expired"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			setenv(t, append(c.env, "AWS_EC2_METADATA_SERVICE_ENDPOINT", node.URL)...)
+			for range 2 {
+				req, err := sign()
+				if err == nil || errors.Is(err, ErrNoCredentials) || !strings.HasPrefix(err.Error(), "awsauth: ") || !strings.Contains(err.Error(), c.err) || strings.Contains(err.Error(), "BODY") {
+					t.Errorf("%v, want an error with %q", err, c.err)
+				}
+				if len(req.Header) > 0 {
+					t.Errorf("the request was changed: %v", req.Header)
+				}
+			}
+			same(t, "requests to the node", ec2.requests(), "")
+		})
+	}
+	// The node would have had keys.
+	setenv(t, "AWS_EC2_METADATA_SERVICE_ENDPOINT", node.URL)
+	if req, err := sign(Env{}, &EC2Role{}); err != nil || !strings.Contains(req.Header.Get("Authorization"), "Credential=ASIAROLE/") {
 		t.Error(err, req.Header)
 	}
 }

@@ -97,6 +97,28 @@ func TestScopeByPath(t *testing.T) {
 	}
 }
 
+// What is made from a partition is what lookup takes for it.
+func TestPartitions(t *testing.T) {
+	for name, region := range map[string]string{
+		"aws": "us-east-1", "aws-cn": "cn-northwest-1", "aws-eusc": "eusc-de-east-1", "aws-iso": "us-iso-east-1",
+		"aws-iso-b": "us-isob-east-1", "aws-iso-e": "eu-isoe-west-1", "aws-iso-f": "us-isof-south-1", "aws-us-gov": "us-gov-west-1",
+	} {
+		p := partitionNamed(name)
+		if got := ownRegion(p); p == 0 || got != region || partitionOf(got) != p {
+			t.Errorf("%s: partition %b, region %s", name, p, got)
+		}
+		if owners, dualStack := suffix(suffixOf(p)); owners&p == 0 || dualStack {
+			t.Errorf("%s: suffix %s is of %b", name, suffixOf(p), owners)
+		}
+		wantScope(t, "sts."+region+"."+suffixOf(p), "/", "sts", region)
+	}
+	for _, name := range []string{"", "AWS", "aws-", "aws-iso-g", "amazonaws.com"} {
+		if p := partitionNamed(name); p != 0 {
+			t.Errorf("%q: partition %b", name, p)
+		}
+	}
+}
+
 func TestScopeForms(t *testing.T) {
 	wantScope(t, "SQS.US-EAST-1.AmazonAWS.com", "/", "sqs", "us-east-1")
 	wantScope(t, "sqs.us-east-1.amazonaws.com:443", "/", "sqs", "us-east-1")

@@ -124,7 +124,9 @@ func hang(_ http.ResponseWriter, r *http.Request) bool { <-r.Context().Done(); r
 
 func reset(w http.ResponseWriter, _ *http.Request) bool {
 	conn, _, _ := w.(http.Hijacker).Hijack()
-	conn.(*net.TCPConn).SetLinger(0)
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		tcp.SetLinger(0)
+	}
 	conn.Close()
 	return true
 }
