@@ -267,24 +267,32 @@ func TestCacheUnderLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &source{life: 2 * time.Second, slow: 10 * time.Millisecond}
 		c := Cache(src)
+		begin := time.Now()
 		var wg sync.WaitGroup
 		for range 1000 {
 			wg.Go(func() {
-				for range 600 {
+				for i := range 600 {
+					time.Sleep(time.Until(begin.Add(time.Duration(i) * 100 * time.Millisecond)))
+					start := time.Now()
 					keys, err := c.Retrieve(t.Context())
 					if err != nil || keys.expired(time.Now()) {
 						t.Error(keys, err)
 						return
 					}
-					time.Sleep(100 * time.Millisecond)
+					// All wait for the first keys, which are as good as expired,
+					// and for the next. Then none waits.
+					if waited := time.Since(start); waited > 0 && i > 1 {
+						t.Errorf("call %d waited %v", i, waited)
+						return
+					}
 				}
 			})
 		}
 		wg.Wait()
-		// The first keys are asked for twice, then a refresh every 1.5 seconds
-		// at the next call: 1.5 to 1.6 seconds.
-		if n := src.fetches.Load(); n < 38 || n > 42 {
-			t.Errorf("%d fetches in a minute", n)
+		// Fetches begin at 0 and 0.1 seconds, and then at the first call after
+		// 1.5 seconds of the keys' life: 1.7, 3.3 and so on, every 1.6 seconds.
+		if n := src.fetches.Load(); n != 2+37 {
+			t.Errorf("%d fetches in a minute, want 39", n)
 		}
 	})
 }
