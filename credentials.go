@@ -194,6 +194,11 @@ type current struct {
 	early, late time.Time
 }
 
+// young reports whether the keys are far from their end.
+func (c *current) young(now time.Time) bool {
+	return c.keys.Expires.IsZero() || now.Round(0).Before(c.early)
+}
+
 // A flight is one fetch. Its result is written before done is closed.
 type flight struct {
 	done chan struct{}
@@ -203,8 +208,7 @@ type flight struct {
 
 func (c *cache) Retrieve(ctx context.Context) (Credentials, error) {
 	now := time.Now()
-	cur := c.current.Load()
-	if cur != nil && (cur.keys.Expires.IsZero() || now.Round(0).Before(cur.early)) {
+	if cur := c.current.Load(); cur != nil && cur.young(now) {
 		return cur.keys, nil
 	}
 	return c.refresh(ctx, now)
@@ -221,7 +225,7 @@ func (c *cache) refresh(ctx context.Context, now time.Time) (Credentials, error)
 		cur = nil
 	}
 	switch {
-	case cur != nil && (now.Round(0).Before(cur.early) || now.Before(c.retry)):
+	case cur != nil && (cur.young(now) || now.Before(c.retry)):
 		c.mu.Unlock()
 		return cur.keys, nil
 	case cur == nil && now.Before(c.noneTo):

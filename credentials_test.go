@@ -325,6 +325,29 @@ func TestCacheWaiters(t *testing.T) {
 	})
 }
 
+// Keys without an end are fetched once, also where callers come just as they land.
+func TestCacheWithoutExpiry(t *testing.T) {
+	for range 300 {
+		var fetches atomic.Int32
+		c := Cache(ProviderFunc(func(context.Context) (Credentials, error) {
+			fetches.Add(1)
+			return testKeys, nil
+		}))
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() {
+				if _, err := c.Retrieve(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if n := fetches.Load(); n != 1 {
+			t.Fatalf("%d fetches", n)
+		}
+	}
+}
+
 // What a source may do wrong.
 func TestCacheBadSources(t *testing.T) {
 	keys := Credentials{AccessKeyID: testID, SecretAccessKey: testSecret}
