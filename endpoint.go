@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/go-awsauth/awsauth/internal/partition"
 )
 
 // table is what AWS's endpoint rules say of host names: one line a fact, sorted,
@@ -60,163 +62,6 @@ func Scope(u *url.URL) (service, region string, err error) {
 	return service, region, nil
 }
 
-// A partition is a set of AWS partitions, one bit each.
-type partition uint8
-
-const (
-	aws partition = 1 << iota
-	awsCN
-	awsEUSC
-	awsISO
-	awsISOB
-	awsISOE
-	awsISOF
-	awsUSGov
-)
-
-// suffix returns the partitions that own a suffix of host names. Dual-stack
-// suffixes have hosts of S3 Outposts only, of the S3 family.
-func suffix(name string) (owners partition, dualStack bool) {
-	switch name {
-	case "amazonaws.com":
-		return aws | awsUSGov, false
-	case "amazonaws.com.cn":
-		return awsCN, false
-	case "amazonaws.eu":
-		return awsEUSC, false
-	case "c2s.ic.gov":
-		return awsISO, false
-	case "sc2s.sgov.gov":
-		return awsISOB, false
-	case "cloud.adc-e.uk":
-		return awsISOE, false
-	case "csp.hci.ic.gov":
-		return awsISOF, false
-	case "api.aws":
-		return aws | awsUSGov, true
-	case "api.amazonwebservices.com.cn":
-		return awsCN, true
-	case "api.amazonwebservices.eu":
-		return awsEUSC, true
-	case "api.aws.ic.gov":
-		return awsISO, true
-	case "api.aws.scloud":
-		return awsISOB, true
-	case "api.cloud-aws.adc-e.uk":
-		return awsISOE, true
-	case "api.aws.hci.ic.gov":
-		return awsISOF, true
-	case "on.aws":
-		return ^partition(0), true
-	}
-	return 0, false
-}
-
-// suffixOf returns the suffix of a partition's hosts, the one without dual stack.
-func suffixOf(p partition) string {
-	switch p {
-	case awsCN:
-		return "amazonaws.com.cn"
-	case awsEUSC:
-		return "amazonaws.eu"
-	case awsISO:
-		return "c2s.ic.gov"
-	case awsISOB:
-		return "sc2s.sgov.gov"
-	case awsISOE:
-		return "cloud.adc-e.uk"
-	case awsISOF:
-		return "csp.hci.ic.gov"
-	}
-	return "amazonaws.com"
-}
-
-// partitionNamed returns the partition that an ARN names; 0 for what is none.
-func partitionNamed(name string) partition {
-	switch name {
-	case "aws":
-		return aws
-	case "aws-cn":
-		return awsCN
-	case "aws-eusc":
-		return awsEUSC
-	case "aws-iso":
-		return awsISO
-	case "aws-iso-b":
-		return awsISOB
-	case "aws-iso-e":
-		return awsISOE
-	case "aws-iso-f":
-		return awsISOF
-	case "aws-us-gov":
-		return awsUSGov
-	}
-	return 0
-}
-
-// partitionOf returns the partition of a region, by the patterns that AWS
-// publishes so that new regions are known before they open; 0 for what is no region.
-func partitionOf(region string) partition {
-	i := strings.LastIndexByte(region, '-')
-	if i < 0 || i == len(region)-1 {
-		return 0
-	}
-	for _, c := range []byte(region[i+1:]) {
-		if c < '0' || c > '9' {
-			return 0
-		}
-	}
-	j := strings.LastIndexByte(region[:i], '-')
-	if j < 0 || j+1 == i {
-		return 0
-	}
-	for _, c := range []byte(region[j+1 : i]) {
-		if !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '_') {
-			return 0
-		}
-	}
-	switch region[:j] {
-	case "us", "eu", "ap", "sa", "ca", "me", "af", "il", "mx":
-		return aws
-	case "cn":
-		return awsCN
-	case "eusc-de":
-		return awsEUSC
-	case "us-iso":
-		return awsISO
-	case "us-isob":
-		return awsISOB
-	case "eu-isoe":
-		return awsISOE
-	case "us-isof":
-		return awsISOF
-	case "us-gov":
-		return awsUSGov
-	}
-	return 0
-}
-
-// ownRegion returns the region that a partition's global services sign for.
-func ownRegion(p partition) string {
-	switch {
-	case p&aws != 0:
-		return "us-east-1"
-	case p&awsCN != 0:
-		return "cn-northwest-1"
-	case p&awsEUSC != 0:
-		return "eusc-de-east-1"
-	case p&awsISO != 0:
-		return "us-iso-east-1"
-	case p&awsISOB != 0:
-		return "us-isob-east-1"
-	case p&awsISOE != 0:
-		return "eu-isoe-west-1"
-	case p&awsISOF != 0:
-		return "us-isof-south-1"
-	}
-	return "us-gov-west-1"
-}
-
 // maxLabels is more labels than any endpoint has.
 const maxLabels = 16
 
@@ -224,7 +69,7 @@ const maxLabels = 16
 type hostName struct {
 	name   string // in lower case, without port
 	suffix string
-	owners partition
+	owners partition.Set
 	path   string
 	reason string // why it is refused
 	count  int
@@ -272,7 +117,7 @@ func (h *hostName) split(host string) bool {
 		}
 		h.array[h.count] = label
 		h.count++
-		if h.owners, _ = suffix(after); h.owners != 0 {
+		if h.owners, _ = partition.OfSuffix(after); h.owners != 0 {
 			h.suffix = after
 			break
 		}
@@ -288,12 +133,12 @@ func (h *hostName) split(host string) bool {
 }
 
 // region reports whether label is a region of the partitions that own the suffix.
-func (h *hostName) region(label string) bool { return partitionOf(label)&h.owners != 0 }
+func (h *hostName) region(label string) bool { return partition.OfRegion(label)&h.owners != 0 }
 
 func (h *hostName) resolve() (service, region string) {
 	labels := h.labels()
 	last := labels[len(labels)-1]
-	if partitionOf(last) != 0 && !h.region(last) {
+	if partition.OfRegion(last) != 0 && !h.region(last) {
 		return h.refuse("the region is of another partition than the suffix")
 	}
 	switch {
@@ -308,7 +153,8 @@ func (h *hostName) resolve() (service, region string) {
 			return word(&fields), word(&fields)
 		}
 	}
-	if _, dualStack := suffix(h.suffix); !dualStack || strings.Contains(h.name, "s3-outposts") {
+	// Of the S3 family, S3 Outposts alone is on dual-stack suffixes.
+	if _, dualStack := partition.OfSuffix(h.suffix); !dualStack || strings.Contains(h.name, "s3-outposts") {
 		if service, region = h.s3(); service != "" || h.reason != "" {
 			return service, region
 		}
@@ -387,8 +233,8 @@ func (h *hostName) s3() (service, region string) {
 		}
 		return h.refuse("it is not a multi-region access point")
 	case last == "s3-accelerate", last == "dualstack" && n > 1 && labels[n-2] == "s3-accelerate":
-		if h.owners == awsEUSC || h.owners == awsISOE {
-			return "s3", ownRegion(h.owners) // there is no other
+		if h.owners == partition.EUSC || h.owners == partition.ISOE {
+			return "s3", h.owners.Region() // there is no other
 		}
 		h.reason = "S3 Accelerate does not tell the region"
 		return "s3", ""
@@ -493,7 +339,7 @@ func pinned(region, fields string) string {
 		if r == region {
 			return region
 		}
-		if first == "" && partitionOf(r) == partitionOf(region) {
+		if first == "" && partition.OfRegion(r) == partition.OfRegion(region) {
 			first = r
 		}
 	}
@@ -508,13 +354,13 @@ func (h *hostName) regionless() (service, region string) {
 	switch {
 	case last == "global":
 		front = labels[:n-1]
-	case last == "us-gov" && owners&awsUSGov != 0:
-		front, owners = labels[:n-1], awsUSGov
+	case last == "us-gov" && owners&partition.USGov != 0:
+		front, owners = labels[:n-1], partition.USGov
 	}
 	var buf keyBuf
 	var kept [maxLabels]string
 	if fields, ok := find(buf.join("global", dropFIPS(append(kept[:0], front...)))); ok {
-		return word(&fields), ownRegion(owners)
+		return word(&fields), owners.Region()
 	}
 	if k := len(front); k >= 2 {
 		label, next := front[k-2], front[k-1]
@@ -527,7 +373,7 @@ func (h *hostName) regionless() (service, region string) {
 			return "cloudfront-keyvaluestore", "*"
 		}
 		// Location has GovCloud routes under the region and one more label.
-		if last == "us-gov" && partitionOf(next) == awsUSGov && slices.Equal(dropFIPS(append(kept[:0], front[:k-1]...)), []string{"routes", "geo"}) {
+		if last == "us-gov" && partition.OfRegion(next) == partition.USGov && slices.Equal(dropFIPS(append(kept[:0], front[:k-1]...)), []string{"routes", "geo"}) {
 			return "geo-routes", next
 		}
 	}

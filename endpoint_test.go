@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/go-awsauth/awsauth/internal/partition"
 )
 
 // dataLines returns the lines of a file in testdata, without comments.
@@ -103,17 +105,17 @@ func TestPartitions(t *testing.T) {
 		"aws": "us-east-1", "aws-cn": "cn-northwest-1", "aws-eusc": "eusc-de-east-1", "aws-iso": "us-iso-east-1",
 		"aws-iso-b": "us-isob-east-1", "aws-iso-e": "eu-isoe-west-1", "aws-iso-f": "us-isof-south-1", "aws-us-gov": "us-gov-west-1",
 	} {
-		p := partitionNamed(name)
-		if got := ownRegion(p); p == 0 || got != region || partitionOf(got) != p {
+		p := partition.Named(name)
+		if got := p.Region(); p == 0 || got != region || partition.OfRegion(got) != p {
 			t.Errorf("%s: partition %b, region %s", name, p, got)
 		}
-		if owners, dualStack := suffix(suffixOf(p)); owners&p == 0 || dualStack {
-			t.Errorf("%s: suffix %s is of %b", name, suffixOf(p), owners)
+		if owners, dualStack := partition.OfSuffix(p.Suffix()); owners&p == 0 || dualStack {
+			t.Errorf("%s: suffix %s is of %b", name, p.Suffix(), owners)
 		}
-		wantScope(t, "sts."+region+"."+suffixOf(p), "/", "sts", region)
+		wantScope(t, "sts."+region+"."+p.Suffix(), "/", "sts", region)
 	}
 	for _, name := range []string{"", "AWS", "aws-", "aws-iso-g", "amazonaws.com"} {
-		if p := partitionNamed(name); p != 0 {
+		if p := partition.Named(name); p != 0 {
 			t.Errorf("%q: partition %b", name, p)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-awsauth/awsauth/internal/fetch"
+	"github.com/go-awsauth/awsauth/internal/partition"
 	"github.com/go-awsauth/awsauth/internal/stsquery"
 )
 
@@ -48,7 +49,7 @@ func (w webIdentity) assume(ctx context.Context, e Env) (Credentials, error) {
 		return Credentials{}, errors.New("AWS_WEB_IDENTITY_TOKEN_FILE is set and the role is not: set AWS_ROLE_ARN")
 	case w.sessionName == "":
 		w.sessionName = "awsauth-" + strconv.FormatInt(time.Now().UnixNano(), 10)
-	case !isSessionName(w.sessionName):
+	case !stsquery.IsSessionName(w.sessionName):
 		return Credentials{}, errors.New("AWS_ROLE_SESSION_NAME is not a session name: set 2 to 64 letters, digits and _+=,.@-")
 	}
 	endpoint, err := w.endpoint()
@@ -107,25 +108,15 @@ func (w webIdentity) ask(ctx context.Context, e Env, t http.RoundTripper, endpoi
 // is sent to no other partition: its role can't be there.
 func (w webIdentity) endpoint() (string, error) {
 	arn := strings.Split(w.roleARN, ":") // arn:aws:iam::123456789012:role/name
-	if len(arn) < 6 || arn[0] != "arn" || partitionNamed(arn[1]) == 0 {
+	if len(arn) < 6 || arn[0] != "arn" || partition.Named(arn[1]) == 0 {
 		return "", errors.New("AWS_ROLE_ARN is not a role's: set it to one like arn:aws:iam::123456789012:role/name")
 	}
-	p, region := partitionNamed(arn[1]), w.region
+	p, region := partition.Named(arn[1]), w.region
 	if region == "" {
-		region = ownRegion(p)
+		region = p.Region()
 	}
-	if partitionOf(region) != p {
+	if partition.OfRegion(region) != p {
 		return "", fmt.Errorf("the region %q is not of the partition of AWS_ROLE_ARN, %s: set AWS_REGION to one that is", region, arn[1])
 	}
-	return "https://sts." + region + "." + suffixOf(p) + "/", nil
-}
-
-// isSessionName reports whether STS takes s as the name of a session.
-func isSessionName(s string) bool {
-	for _, c := range []byte(s) {
-		if !('a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' || strings.IndexByte("_+=,.@-", c) >= 0) {
-			return false
-		}
-	}
-	return len(s) >= 2 && len(s) <= 64
+	return "https://" + partition.Host("sts", region) + "/", nil
 }

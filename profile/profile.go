@@ -71,8 +71,8 @@ type Provider struct {
 	// output. nil: sh -c or, on Windows, cmd.exe /C.
 	Run func(ctx context.Context, command string) ([]byte, error)
 
-	// Transport makes the requests. nil: http.DefaultTransport, and one
-	// without a proxy for metadata services.
+	// Transport makes the requests. nil: one that uses the environment's
+	// proxy, and one without a proxy for metadata services.
 	Transport http.RoundTripper
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-awsauth/awsauth"
 	"github.com/go-awsauth/awsauth/internal/fetch"
+	"github.com/go-awsauth/awsauth/internal/partition"
 	"github.com/go-awsauth/awsauth/internal/stsquery"
 )
 
@@ -70,7 +71,7 @@ func (s *shared) sso(name string, prof settings) (*ssoLogin, error) {
 
 // Retrieve trades the token that `aws sso login` left for the role's keys.
 func (l *ssoLogin) Retrieve(ctx context.Context) (awsauth.Credentials, error) {
-	host := portalHost(l.region)
+	host := partition.Host("portal.sso", l.region)
 	if host == "" {
 		return awsauth.Credentials{}, fmt.Errorf("sso_region %q is not a region of AWS", l.region)
 	}
@@ -169,16 +170,4 @@ func getOnce(ctx context.Context, t http.RoundTripper, address, token string) (i
 	req.Header.Set("X-Amz-Sso_bearer_token", token)
 	req.Header.Set("Accept", "application/json")
 	return fetch.Do(t, req)
-}
-
-// portalHost returns the host that SSO keys of a region come from, "" for what is no
-// region: which suffix a region has, the table of endpoints knows.
-func portalHost(region string) string {
-	for _, suffix := range []string{"amazonaws.com", "amazonaws.com.cn", "amazonaws.eu", "c2s.ic.gov", "sc2s.sgov.gov", "cloud.adc-e.uk", "csp.hci.ic.gov"} {
-		_, r, err := awsauth.Scope(&url.URL{Scheme: "https", Host: "sso." + region + "." + suffix})
-		if err == nil && r == region {
-			return "portal.sso." + region + "." + suffix
-		}
-	}
-	return ""
 }

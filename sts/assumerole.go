@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/go-awsauth/awsauth"
+	"github.com/go-awsauth/awsauth/internal/partition"
 	"github.com/go-awsauth/awsauth/internal/stsquery"
 )
 
@@ -65,7 +66,8 @@ type AssumeRole struct {
 
 	// Region is the region whose STS to ask, in any partition of AWS. "":
 	// AWS_REGION, then AWS_DEFAULT_REGION, else the global endpoint,
-	// sts.amazonaws.com.
+	// sts.amazonaws.com, or for a role of another partition than "aws" that
+	// partition's own region.
 	Region string
 
 	// Endpoint is the URL of STS, where it is not AWS's own for the region. "": it
@@ -73,7 +75,7 @@ type AssumeRole struct {
 	Endpoint string
 
 	Getenv    func(name string) string // nil: os.Getenv
-	Transport http.RoundTripper        // nil: http.DefaultTransport
+	Transport http.RoundTripper        // nil: one that uses the environment's proxy
 }
 
 const defaultSessionName = "awsauth"
@@ -102,7 +104,7 @@ func (a AssumeRole) params() (url.Values, error) {
 		return nil, errors.New("there is none: set RoleARN")
 	case !isARN(a.RoleARN):
 		return nil, errors.New("RoleARN is not an ARN: set it like arn:aws:iam::123456789012:role/name")
-	case !isSessionName(name):
+	case !stsquery.IsSessionName(name):
 		return nil, errors.New("the SessionName has to have 2 to 64 letters, digits and characters of _+=,.@-")
 	case a.Duration != 0 && (a.Duration < 15*time.Minute || a.Duration > 12*time.Hour || a.Duration%time.Second != 0):
 		return nil, errors.New("the Duration has to be 0 or whole seconds from 15 minutes to 12 hours")
@@ -140,6 +142,9 @@ func (a AssumeRole) params() (url.Values, error) {
 
 func (a AssumeRole) retrieve(ctx context.Context, params url.Values) (awsauth.Credentials, error) {
 	client := Client{Credentials: a.Source, Region: a.Region, Endpoint: a.Endpoint, Getenv: a.Getenv, Transport: a.Transport}
+	if p := partition.Named(strings.Split(a.RoleARN, ":")[1]); p != partition.AWS && p != 0 {
+		client.home = p.Region() // the global endpoint has no roles of other partitions
+	}
 	tries := callTries
 	if a.TokenCode != nil {
 		// Before a person is asked: is there a place to take the code to?
@@ -186,13 +191,4 @@ func (a AssumeRole) retrieve(ctx context.Context, params url.Values) (awsauth.Cr
 func isARN(s string) bool {
 	return strings.HasPrefix(s, "arn:") && strings.Count(s, ":") >= 5 && len(s) <= 2048 &&
 		strings.IndexFunc(s, func(c rune) bool { return c <= ' ' || c >= 0x7f }) < 0
-}
-
-func isSessionName(s string) bool {
-	for _, c := range []byte(s) {
-		if l := c | 0x20; (l < 'a' || l > 'z') && (c < '0' || c > '9') && !strings.ContainsRune("_+=,.@-", rune(c)) {
-			return false
-		}
-	}
-	return len(s) >= 2 && len(s) <= 64
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/go-awsauth/awsauth"
 	"github.com/go-awsauth/awsauth/internal/fetch"
+	"github.com/go-awsauth/awsauth/internal/partition"
 	"github.com/go-awsauth/awsauth/internal/stsquery"
 )
 
@@ -41,7 +42,9 @@ type Client struct {
 	Endpoint string
 
 	Getenv    func(name string) string // nil: os.Getenv
-	Transport http.RoundTripper        // nil: http.DefaultTransport
+	Transport http.RoundTripper        // nil: one that uses the environment's proxy
+
+	home string // the region in place of the global endpoint
 }
 
 // Format prints the region and the endpoint, and nothing else.
@@ -109,7 +112,7 @@ func (c Client) call(ctx context.Context, action string, params url.Values, trie
 	}
 	transport := c.Transport
 	if transport == nil {
-		transport = http.DefaultTransport
+		transport = stsquery.NewTransport()
 	}
 	fetch.Retry(ctx, callPause, func() (again bool) {
 		tries--
@@ -154,7 +157,7 @@ func (c Client) endpoint() (endpoint, region string, err error) {
 	if get == nil {
 		get = os.Getenv
 	}
-	region = cmp.Or(c.Region, strings.TrimSpace(get("AWS_REGION")), strings.TrimSpace(get("AWS_DEFAULT_REGION")))
+	region = cmp.Or(c.Region, strings.TrimSpace(get("AWS_REGION")), strings.TrimSpace(get("AWS_DEFAULT_REGION")), c.home)
 	if c.Endpoint != "" {
 		u, err := url.Parse(c.Endpoint)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || strings.ContainsAny(c.Endpoint, "?#") {
@@ -170,25 +173,12 @@ func (c Client) endpoint() (endpoint, region string, err error) {
 	if region == "" {
 		return "https://sts.amazonaws.com/", globalRegion, nil
 	}
-	host, err := regionalHost(region)
-	return "https://" + host + "/", region, err
+	host := partition.Host("sts", region)
+	if host == "" {
+		return "", "", fmt.Errorf("%q is not a region of AWS: set Region or AWS_REGION like eu-west-1, or set Endpoint", region)
+	}
+	return "https://" + host + "/", region, nil
 }
 
 // globalRegion is what sts.amazonaws.com is signed for.
 const globalRegion = "us-east-1"
-
-// suffixes are those of AWS's partitions, for hosts that all of them have.
-var suffixes = []string{"amazonaws.com", "amazonaws.com.cn", "amazonaws.eu", "c2s.ic.gov", "sc2s.sgov.gov", "cloud.adc-e.uk", "csp.hci.ic.gov"}
-
-// regionalHost returns the host of STS in a region. awsauth knows which suffix
-// belongs to it.
-func regionalHost(region string) (string, error) {
-	for _, suffix := range suffixes {
-		host := "sts." + region + "." + suffix
-		service, scope, err := awsauth.Scope(&url.URL{Host: host})
-		if err == nil && service == "sts" && scope == region {
-			return host, nil
-		}
-	}
-	return "", fmt.Errorf("%q is not a region of AWS: set Region or AWS_REGION like eu-west-1, or set Endpoint", region)
-}

@@ -422,6 +422,26 @@ func TestCached(t *testing.T) {
 	}
 }
 
+// A role of another partition is asked for there, where nothing names a region.
+func TestRoleOfAnotherPartition(t *testing.T) {
+	for arn, host := range map[string]string{
+		"arn:aws-cn:iam::123456789012:role/r": "sts.cn-northwest-1.amazonaws.com.cn",
+		"arn:aws:iam::123456789012:role/r":    "sts.amazonaws.com",
+		"arn:minio:iam::123456789012:role/r":  "sts.amazonaws.com",
+	} {
+		asked := ""
+		a := AssumeRole{RoleARN: arn, Source: awsauth.Credentials{AccessKeyID: "A", SecretAccessKey: "S"},
+			Getenv: func(string) string { return "" },
+			Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+				asked = r.URL.Host
+				return nil, errors.New("no")
+			})}
+		if _, err := a.Retrieve(t.Context()); err == nil || asked != host {
+			t.Errorf("%s: asked %q, %v; want %s", arn, asked, err, host)
+		}
+	}
+}
+
 // Without Source the default chain asks.
 func TestDefaultSource(t *testing.T) {
 	fake := fakeSTS(t)
@@ -433,10 +453,8 @@ func TestDefaultSource(t *testing.T) {
 	if _, err := (AssumeRole{RoleARN: role, Endpoint: fake.URL}).Retrieve(t.Context()); err != nil {
 		t.Error(err)
 	}
-	before := http.DefaultTransport
-	http.DefaultTransport = fake.Transport()
-	defer func() { http.DefaultTransport = before }()
-	if who, err := GetCallerIdentity(t.Context()); err != nil || who.UserID == "" || fake.Requests()[1].Host != "sts.eu-west-1.amazonaws.com" {
+	c := Client{Transport: fake.Transport()}
+	if who, err := c.GetCallerIdentity(t.Context()); err != nil || who.UserID == "" || fake.Requests()[1].Host != "sts.eu-west-1.amazonaws.com" {
 		t.Errorf("%v, %v", who, err)
 	}
 }

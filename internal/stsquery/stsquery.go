@@ -96,3 +96,13 @@ func Again(err error) bool {
 	}
 	return fetch.Busy(e.Status)
 }
+
+// IsSessionName reports whether STS takes s as the name of a session.
+func IsSessionName(s string) bool {
+	for _, c := range []byte(s) {
+		if !('a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' || strings.IndexByte("_+=,.@-", c) >= 0) {
+			return false
+		}
+	}
+	return len(s) >= 2 && len(s) <= 64
+}
