@@ -2,6 +2,7 @@ package awsauth
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -246,13 +247,11 @@ func (m *message) readHeaders(skip func(string) bool, presign bool) error {
 		if len(values) == 0 {
 			continue // nothing is sent
 		}
-		start := len(m.names)
-		m.names = appendLower(m.names, key)
-		name := m.names[start:len(m.names):len(m.names)]
-		switch string(name) {
-		case "authorization", "x-amz-date", "x-amz-region-set", "x-amz-security-token":
+		name := http.CanonicalHeaderKey(key)
+		switch name {
+		case "Authorization", "X-Amz-Date", "X-Amz-Region-Set", "X-Amz-Security-Token":
 			m.replaces = true
-			m.oddNames = m.oddNames || key != http.CanonicalHeaderKey(key)
+			m.oddNames = m.oddNames || key != name
 			continue
 		}
 		for _, v := range values {
@@ -260,26 +259,26 @@ func (m *message) readHeaders(skip func(string) bool, presign bool) error {
 				return fmt.Errorf("awsauth: the header %s has a line end or a control character in its value: remove it", key)
 			}
 		}
-		switch string(name) {
-		case "connection":
+		switch name {
+		case "Connection":
 			connection = slices.Concat(connection, values)
 			continue
-		case "host", "content-length", "transfer-encoding", "trailer":
+		case "Host", "Content-Length", "Transfer-Encoding", "Trailer":
 			// Over HTTP/1.1 net/http would send it beside its own.
-			if key != http.CanonicalHeaderKey(key) {
+			if key != name {
 				return fmt.Errorf("awsauth: the header %s is net/http's to write: remove it, or set the field of Request", key)
 			}
 			continue
-		case "x-amz-content-sha256":
+		case "X-Amz-Content-Sha256":
 			if len(values) > 1 || m.callerPayload != "" {
 				return errors.New("awsauth: X-Amz-Content-Sha256 is set more than once")
 			}
 			m.replaces = true
-			m.oddNames = m.oddNames || key != "X-Amz-Content-Sha256"
+			m.oddNames = m.oddNames || key != name
 			m.callerPayload = strings.Trim(values[0], " \t")
 			continue
 		}
-		if skipped(name) || skip != nil && !mustSign(name) && skip(http.CanonicalHeaderKey(key)) {
+		if skipped(name) || skip != nil && !mustSign(name) && skip(name) {
 			continue
 		}
 		m.order = append(m.order, int32(len(m.fields)))
@@ -288,12 +287,14 @@ func (m *message) readHeaders(skip func(string) bool, presign bool) error {
 	if connection != nil {
 		m.order = slices.DeleteFunc(m.order, func(i int32) bool {
 			name := m.fields[i].name
-			return !mustSign(name) && names(connection, name)
+			return !mustSign(name) && listed(connection, name)
 		})
 	}
-	slices.SortFunc(m.order, func(i, j int32) int { return bytes.Compare(m.fields[i].name, m.fields[j].name) })
+	if len(m.order) > 1 {
+		slices.SortFunc(m.order, func(i, j int32) int { return compareLower(m.fields[i].name, m.fields[j].name) })
+	}
 	for i := 1; i < len(m.order); i++ {
-		if name := m.fields[m.order[i]].name; bytes.Equal(m.fields[m.order[i-1]].name, name) {
+		if name := m.fields[m.order[i]].name; m.fields[m.order[i-1]].name == name {
 			return fmt.Errorf("awsauth: the header %s is set under two spellings: use Header.Set and Header.Add", name)
 		}
 	}
@@ -302,29 +303,27 @@ func (m *message) readHeaders(skip func(string) bool, presign bool) error {
 
 // skipped reports whether a header is not signed: it belongs to the connection,
 // or net/http or proxies write and change it.
-func skipped(name []byte) bool {
-	switch string(name) {
-	case "accept-encoding", "cache-control", "cookie", "expect", "forwarded", "from",
-		"keep-alive", "max-forwards", "pragma", "referer", "te", "upgrade",
-		"user-agent", "via", "x-amzn-trace-id", "traceparent", "tracestate":
+func skipped(name string) bool {
+	switch name {
+	case "Accept-Encoding", "Cache-Control", "Cookie", "Expect", "Forwarded", "From",
+		"Keep-Alive", "Max-Forwards", "Pragma", "Referer", "Te", "Upgrade",
+		"User-Agent", "Via", "X-Amzn-Trace-Id", "Traceparent", "Tracestate":
 		return true
 	}
-	return bytes.HasPrefix(name, []byte("proxy-")) ||
-		bytes.HasPrefix(name, []byte("sec-")) ||
-		bytes.HasPrefix(name, []byte("x-forwarded-"))
+	return strings.HasPrefix(name, "Proxy-") || strings.HasPrefix(name, "Sec-") || strings.HasPrefix(name, "X-Forwarded-")
 }
 
 // mustSign reports whether a header is signed whatever the caller or a
 // Connection header says: servers demand it.
-func mustSign(name []byte) bool {
-	return bytes.HasPrefix(name, []byte("x-amz-")) || string(name) == "content-type" || string(name) == "content-md5"
+func mustSign(name string) bool {
+	return strings.HasPrefix(name, "X-Amz-") || name == "Content-Type" || name == "Content-Md5"
 }
 
-// names reports whether one of the comma-separated lists has name.
-func names(lists []string, name []byte) bool {
+// listed reports whether one of the comma-separated lists has name.
+func listed(lists []string, name string) bool {
 	for _, list := range lists {
 		for item := range strings.SplitSeq(list, ",") {
-			if strings.EqualFold(strings.Trim(item, " \t"), string(name)) {
+			if strings.EqualFold(strings.Trim(item, " \t"), name) {
 				return true
 			}
 		}
@@ -355,30 +354,41 @@ func isFieldValue(s string) bool {
 	return true
 }
 
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c |= 0x20
+	}
+	return c
+}
+
 func appendLower(b []byte, s string) []byte {
 	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if 'A' <= c && c <= 'Z' {
-			c |= 0x20
-		}
-		b = append(b, c)
+		b = append(b, lower(s[i]))
 	}
 	return b
 }
 
+// compareLower compares s and t by their lower case, in which they are sent to be
+// signed.
+func compareLower(s, t string) int {
+	for i := 0; i < len(s) && i < len(t); i++ {
+		if s[i] != t[i] {
+			return cmp.Compare(lower(s[i]), lower(t[i]))
+		}
+	}
+	return cmp.Compare(len(s), len(t))
+}
+
 // addField adds a signed header that signing sets, in its place.
 func (m *message) addField(name, value string) {
-	i := m.added
-	m.added++
-	m.values[i] = value
-	start := len(m.names)
-	m.names = append(m.names, name...)
+	m.values[m.added] = value
 	at := len(m.order)
-	for at > 0 && string(m.fields[m.order[at-1]].name) > name {
+	for at > 0 && compareLower(m.fields[m.order[at-1]].name, name) > 0 {
 		at--
 	}
 	m.order = slices.Insert(m.order, at, int32(len(m.fields)))
-	m.fields = append(m.fields, field{m.names[start:len(m.names):len(m.names)], m.values[i : i+1]})
+	m.fields = append(m.fields, field{name, m.values[m.added : m.added+1]})
+	m.added++
 }
 
 // appendCanonical appends the canonical request.
@@ -390,12 +400,9 @@ func (m *message) appendCanonical(b []byte) []byte {
 	b = append(b, '\n')
 	b = append(b, m.path...)
 	b = append(b, '\n')
-	slices.SortFunc(m.params, func(p, q param) int {
-		if c := bytes.Compare(p.name, q.name); c != 0 {
-			return c
-		}
-		return bytes.Compare(p.value, q.value)
-	})
+	if len(m.params) > 1 {
+		slices.SortFunc(m.params, compareParams)
+	}
 	for i, p := range m.params {
 		if i > 0 {
 			b = append(b, '&')
@@ -405,9 +412,12 @@ func (m *message) appendCanonical(b []byte) []byte {
 		b = append(b, p.value...)
 	}
 	b = append(b, '\n')
+	m.signed = m.appendSignedHeaders(m.signed[:0])
+	names := m.signed
 	for _, i := range m.order {
 		f := &m.fields[i]
-		b = append(b, f.name...)
+		b = append(b, names[:len(f.name)]...)
+		names = names[min(len(f.name)+1, len(names)):]
 		for i, v := range f.values {
 			b = append(b, ":,"[min(i, 1)])
 			b = appendFolded(b, v)
@@ -415,9 +425,16 @@ func (m *message) appendCanonical(b []byte) []byte {
 		b = append(b, '\n')
 	}
 	b = append(b, '\n')
-	b = m.appendSignedHeaders(b)
+	b = append(b, m.signed...)
 	b = append(b, '\n')
 	return append(b, m.payload...)
+}
+
+func compareParams(p, q param) int {
+	if c := bytes.Compare(p.name, q.name); c != 0 {
+		return c
+	}
+	return bytes.Compare(p.value, q.value)
 }
 
 // appendSignedHeaders appends the names of the signed headers.
@@ -426,7 +443,7 @@ func (m *message) appendSignedHeaders(b []byte) []byte {
 		if i > 0 {
 			b = append(b, ';')
 		}
-		b = append(b, m.fields[at].name...)
+		b = appendLower(b, m.fields[at].name)
 	}
 	return b
 }

@@ -65,9 +65,9 @@ func (m *message) presign(s *Signer, req *http.Request, expires time.Duration, c
 // presignAt signs what m holds, as of now.
 func (m *message) presignAt(st *state, expires time.Duration, now time.Time) {
 	m.date = st.date(now)
-	m.addField("host", m.host)
+	m.addField("Host", m.host)
 	if m.sendPayload {
-		m.addField("x-amz-content-sha256", m.payload)
+		m.addField("X-Amz-Content-Sha256", m.payload)
 	}
 	// IoT checks the token apart from the signature.
 	tokenLast := m.service == "iotdevicegateway"

@@ -56,7 +56,7 @@ var refusals = []struct {
 	{name: "host that is not UTF-8", edit: func(r *http.Request) { r.Host = "a\xff" }, want: "correct URL.Host or Request.Host"},
 	{name: "method with a line end", edit: func(r *http.Request) { r.Method = "GET\n" }, want: "Request.Method"},
 
-	{name: "two spellings", edit: func(r *http.Request) { r.Header["X-Test"], r.Header["x-test"] = []string{"a"}, []string{"b"} }, want: "x-test is set under two spellings"},
+	{name: "two spellings", edit: func(r *http.Request) { r.Header["X-Test"], r.Header["x-test"] = []string{"a"}, []string{"b"} }, want: "X-Test is set under two spellings"},
 	{name: "two spellings of the payload header", edit: func(r *http.Request) {
 		r.Header["X-Amz-Content-Sha256"], r.Header["x-amz-content-sha256"] = []string{"a"}, []string{"b"}
 	}, want: "X-Amz-Content-Sha256 is set more than once"},

@@ -177,11 +177,11 @@ type message struct {
 	date              string // the time, as X-Amz-Date has it
 	buf               []byte // the stages: buf[:canonical], then buf[canonical:toSign]
 	canonical, toSign int
+	signed            []byte // the names of the signed headers
 	sum               [32]byte
 	signature         []byte // in hex
 	authorization     string
 
-	names  []byte    // backs the names of fields
 	values [5]string // backs the values of fields that signing adds
 	added  int       // how many of values are in use
 }
@@ -189,9 +189,9 @@ type message struct {
 // A param is a part of a query, encoded.
 type param struct{ name, value []byte }
 
-// A field is a header, its name in lower case.
+// A field is a header, its name in canonical form.
 type field struct {
-	name   []byte
+	name   string
 	values []string
 }
 
@@ -200,13 +200,13 @@ func (st *state) message() *message { return st.messages.Get().(*message) }
 // free keeps the message's memory for the next, and no part of the request alive.
 func (st *state) free(m *message) {
 	const most = 64 << 10
-	if cap(m.buf) > most || cap(m.query) > most || cap(m.names) > most || cap(m.path) > most {
+	if cap(m.buf) > most || cap(m.query) > most || cap(m.path) > most {
 		return
 	}
 	clear(m.fields)
 	*m = message{
 		path: m.path[:0], query: m.query[:0], params: m.params[:0], fields: m.fields[:0],
-		order: m.order[:0], buf: m.buf[:0], names: m.names[:0], signature: m.signature[:0],
+		order: m.order[:0], buf: m.buf[:0], signed: m.signed[:0], signature: m.signature[:0],
 	}
 	st.messages.Put(m)
 }

@@ -90,16 +90,16 @@ func (m *message) choose(algorithm string) error {
 // signHeadersAt signs what m holds, as of now.
 func (m *message) signHeadersAt(st *state, now time.Time) {
 	m.date = st.date(now)
-	m.addField("host", m.host)
-	m.addField("x-amz-date", m.date)
+	m.addField("Host", m.host)
+	m.addField("X-Amz-Date", m.date)
 	if m.algorithm == algorithm4A {
-		m.addField("x-amz-region-set", m.region)
+		m.addField("X-Amz-Region-Set", m.region)
 	}
 	if m.creds.SessionToken != "" {
-		m.addField("x-amz-security-token", m.creds.SessionToken)
+		m.addField("X-Amz-Security-Token", m.creds.SessionToken)
 	}
 	if m.sendPayload {
-		m.addField("x-amz-content-sha256", m.payload)
+		m.addField("X-Amz-Content-Sha256", m.payload)
 	}
 	m.sign(st)
 
@@ -111,7 +111,7 @@ func (m *message) signHeadersAt(st *state, now time.Time) {
 	m.buf = append(m.buf, '/')
 	m.buf = m.appendScope(m.buf)
 	m.buf = append(m.buf, ", SignedHeaders="...)
-	m.buf = m.appendSignedHeaders(m.buf)
+	m.buf = append(m.buf, m.signed...)
 	m.buf = append(m.buf, ", Signature="...)
 	m.buf = append(m.buf, m.signature...)
 	m.authorization = string(m.buf[start:])

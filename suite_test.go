@@ -204,7 +204,7 @@ func (c *suiteCase) signByHand(m *message, s *Signer) error {
 	for _, h := range c.Request.Headers {
 		switch http.CanonicalHeaderKey(h[0]) {
 		case "Content-Length":
-			m.addField("content-length", h[1])
+			m.addField("Content-Length", h[1])
 		case "X-Amz-Content-Sha256":
 			m.payload, m.sendPayload = h[1], true
 		default:
