@@ -826,23 +826,3 @@ func TestNoDependencies(t *testing.T) {
 		t.Errorf("go.mod requires modules:\n%s", data)
 	}
 }
-
-func TestAllocations(t *testing.T) {
-	if raceEnabled {
-		t.Skip("sync.Pool drops items under the race detector")
-	}
-	signer := &Signer{Credentials: testKeys}
-	req, _ := http.NewRequest("GET", "https://examplebucket.s3.us-east-1.amazonaws.com/photos/cat.jpg", nil)
-	header := http.Header{"Range": {"bytes=0-9"}, "Accept": {"*/*"}, "X-Amz-Meta-A": {"b"}}
-	base := testing.AllocsPerRun(200, func() { req.Header = maps.Clone(header) })
-	n := testing.AllocsPerRun(200, func() {
-		req.Header = maps.Clone(header)
-		if err := signer.Sign4(req); err != nil {
-			t.Fatal(err)
-		}
-	})
-	if n-base > 6 {
-		t.Errorf("signing an S3 GET with a warm key allocates %v times", n-base)
-	}
-	t.Logf("S3 GET: %v allocations", n-base)
-}
