@@ -10,6 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 benchstat=golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 dir=$(mktemp -d)
+out=${OUT:-$dir/out.txt} # the raw results; OUT=FILE keeps them
 trap 'rm -rf "$dir"' EXIT
 
 go test -c -o "$dir/bench.test" .
@@ -17,7 +18,7 @@ for ((round = 1; round <= ${COUNT:-10}; round++)); do
 	echo "round $round" >&2
 	"$dir/bench.test" -test.run '^$' -test.bench . -test.skip Parallel -test.benchtime "${BENCHTIME:-300ms}"
 	"$dir/bench.test" -test.run '^$' -test.bench Parallel -test.cpu 1,2 -test.benchtime "${BENCHTIME:-300ms}"
-done >"$dir/out.txt"
+done >"$out"
 
-go run ./table <"$dir/out.txt"
-go run "$benchstat" -col /impl "$dir/out.txt" >&2 || echo 'no benchstat: the table stands without it' >&2
+go run ./table <"$out"
+go run "$benchstat" -col /impl "$out" >&2 || echo 'no benchstat: the table stands without it' >&2
