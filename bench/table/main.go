@@ -73,8 +73,8 @@ func main() {
 // the parallel benchmarks apart, and says nothing about the others.
 func (r results) add(line string) {
 	f := strings.Fields(line)
-	name, impl, ok := strings.Cut(line, "/impl=")
-	if name, ok = strings.CutPrefix(name, "Benchmark"); !ok || len(f) < 4 {
+	name, impl, ok := strings.Cut(strings.TrimPrefix(line, "Benchmark"), "/impl=")
+	if !ok || len(f) < 4 {
 		return
 	}
 	impl = strings.Fields(impl)[0]
