@@ -5,14 +5,14 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"runtime"
 	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
 )
 
-// How often signing allocates at most, case for case as bench/ measures them. What
+// How often signing allocates at most, case for case as bench/ measures them;
+// TestScopeAllocations and TestLargeFileInConstantMemory have two more. What
 // a test needs to make its request anew is not counted.
 func TestAllocations(t *testing.T) {
 	if raceEnabled {
@@ -87,30 +87,5 @@ func TestAllocations(t *testing.T) {
 				t.Logf("signing allocates %v times; %v were allowed", n, c.most)
 			}
 		})
-	}
-
-	t.Run("lookup alone", func(t *testing.T) {
-		req, _ := http.NewRequest("GET", bucket, nil)
-		if n := testing.AllocsPerRun(100, func() { Scope(req.URL) }); n != 0 {
-			t.Errorf("Scope allocates %v times", n)
-		}
-	})
-}
-
-// However large a body that can be read again is, it isn't read into memory.
-func TestMemoryOfLargeBody(t *testing.T) {
-	signer := &Signer{Service: "s3", Region: "us-east-1", Credentials: testKeys}
-	req, err := http.NewRequest("PUT", "https://examplebucket.s3.us-east-1.amazonaws.com/cat.jpg", bytes.NewReader(make([]byte, 16<<20)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	if err := signer.Sign4(req); err != nil {
-		t.Fatal(err)
-	}
-	runtime.ReadMemStats(&after)
-	if n := after.TotalAlloc - before.TotalAlloc; n > 256<<10 {
-		t.Errorf("signing a body of 16 MiB allocated %d bytes", n)
 	}
 }
