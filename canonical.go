@@ -271,7 +271,7 @@ func (m *message) readHeaders(skip func(string) bool, presign bool) error {
 			continue
 		case "X-Amz-Content-Sha256":
 			if len(values) > 1 || m.callerPayload != "" {
-				return errors.New("awsauth: X-Amz-Content-Sha256 is set more than once")
+				return errors.New("awsauth: X-Amz-Content-Sha256 is set more than once: set it once, with Header.Set")
 			}
 			m.replaces = true
 			m.oddNames = m.oddNames || key != name

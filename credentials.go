@@ -19,9 +19,11 @@ var ErrNoCredentials = errors.New("awsauth: no credentials")
 // Credentials are an AWS access key. They are themselves a [Provider].
 //
 // The secret and the token do not print: fmt, log/slog, encoding/json and
-// encoding/xml show the access key ID alone. No type can hold fmt back in two
-// cases: the verbs %p and %w, which are errors here, and an unexported field of
-// another struct, whose methods fmt can't call. Keep what [Cache] returns there.
+// encoding/xml show the access key ID alone. No type can hold fmt back in three
+// cases: the verbs %p and %w, which are errors here; an unexported field of another
+// struct, whose methods fmt can't call; and a pointer inside another value under a
+// verb that is not for pointers, such as %s, where fmt calls no methods at all. Keep
+// what [Cache] returns there.
 type Credentials struct {
 	AccessKeyID     string
 	SecretAccessKey string
@@ -43,8 +45,9 @@ type ProviderFunc func(ctx context.Context) (Credentials, error)
 // Retrieve calls f.
 func (f ProviderFunc) Retrieve(ctx context.Context) (Credentials, error) { return f(ctx) }
 
-// Retrieve returns c, or an error where a key or its secret is empty: an empty
-// explicit key is a mistake, never a reason to sign as somebody else.
+// Retrieve returns c, or an error where the ID or the secret is empty or has what
+// no key has, such as a line end: an empty explicit key is a mistake, never a reason
+// to sign as somebody else.
 func (c Credentials) Retrieve(context.Context) (Credentials, error) {
 	if err := c.check(); err != nil {
 		return Credentials{}, err
@@ -137,8 +140,18 @@ func (c Chain) Retrieve(ctx context.Context) (Credentials, error) {
 	if len(c) == 0 {
 		reasons = append(reasons, "the chain has no sources")
 	}
+	// A profile that AWS_PROFILE names is never passed over where it is read.
+	for _, p := range c {
+		if e, ok := p.(Env); ok && e.first("AWS_PROFILE") != "" {
+			reasons = append(reasons, "AWS_PROFILE is set, which is read by github.com/go-awsauth/awsauth/profile: "+
+				"use awsauth.Chain{awsauth.Env{}, profile.Provider{}, &awsauth.EC2Role{}}")
+		}
+	}
 	return Credentials{}, fmt.Errorf("%w: %s", ErrNoCredentials, strings.Join(reasons, "; "))
 }
+
+// Format prints the sources as they print themselves, whatever the verb.
+func (c Chain) Format(f fmt.State, verb rune) { fmt.Fprintf(f, "awsauth.Chain%v", []Provider(c)) }
 
 const (
 	// From earlyRefresh before expiry one goroutine fetches new keys while

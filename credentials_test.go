@@ -447,6 +447,103 @@ func setenv(t *testing.T, pairs ...string) {
 	}
 }
 
+// What a reader of files says never sends a chain on to another's keys.
+func TestTokenFileNeverPassesOn(t *testing.T) {
+	e := Env{
+		Getenv:   envOf("AWS_WEB_IDENTITY_TOKEN_FILE", "/f", "AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/r"),
+		ReadFile: func(string) ([]byte, error) { return nil, ErrNoCredentials },
+	}
+	if keys, err := (Chain{e, testKeys}).Retrieve(t.Context()); err == nil || errors.Is(err, ErrNoCredentials) {
+		t.Errorf("%v, %v", keys, err)
+	}
+}
+
+// Keys that are valid stay in use where a refresh says that there are none.
+func TestCacheNoneWhileValid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &source{life: time.Hour}
+		c := &cache{source: src.Retrieve, keepNone: 5 * time.Second}
+		c.Retrieve(t.Context())
+		time.Sleep(50 * time.Minute)
+		src.failWith(fmt.Errorf("%w: test", ErrNoCredentials))
+		for range 100 {
+			if keys, err := c.Retrieve(t.Context()); err != nil || keys.AccessKeyID != "KEY1" {
+				t.Fatal(keys, err)
+			}
+			time.Sleep(time.Second)
+		}
+	})
+}
+
+// Other errors than ErrNoCredentials are not kept.
+func TestCacheKeepsNoOtherError(t *testing.T) {
+	src := &source{life: time.Hour}
+	src.failWith(errors.New("status 503"))
+	c := &cache{source: src.Retrieve, keepNone: time.Hour}
+	if _, err := c.Retrieve(t.Context()); err == nil {
+		t.Error("no error")
+	}
+	src.failWith(nil)
+	if _, err := c.Retrieve(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// A caller that waits near the end of the keys leaves with its own context.
+func TestCacheCancelledNearTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &source{life: time.Hour}
+		c := Cache(src)
+		c.Retrieve(t.Context())
+		time.Sleep(56 * time.Minute)
+		src.slow = 30 * time.Second
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		if _, err := c.Retrieve(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		time.Sleep(time.Minute)
+	})
+}
+
+// Keys that expire while a caller waits are not what it gets.
+func TestCacheExpiresWhileWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &source{life: time.Hour}
+		c := Cache(src)
+		c.Retrieve(t.Context())
+		time.Sleep(time.Hour - 2*time.Second)
+		src.slow = 20 * time.Second
+		start := time.Now()
+		keys, err := c.Retrieve(t.Context())
+		if err != nil || keys.AccessKeyID != "KEY2" || time.Since(start) != 20*time.Second {
+			t.Errorf("%v, %v after %v", keys, err, time.Since(start))
+		}
+	})
+}
+
+// A fetch that was given up does not land in the place of a later one.
+func TestCacheLateLanding(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var n atomic.Int32
+		c := Cache(ProviderFunc(func(context.Context) (Credentials, error) {
+			if n.Add(1) == 1 {
+				time.Sleep(90 * time.Second) // past its bound, and deaf to it
+				return Credentials{AccessKeyID: "LATE", SecretAccessKey: "S"}, nil
+			}
+			time.Sleep(50 * time.Second)
+			return Credentials{AccessKeyID: "SECOND", SecretAccessKey: "S"}, nil
+		}))
+		if _, err := c.Retrieve(t.Context()); err == nil {
+			t.Error("no error")
+		}
+		if keys, err := c.Retrieve(t.Context()); err != nil || keys.AccessKeyID != "SECOND" {
+			t.Errorf("%v, %v", keys, err)
+		}
+	})
+}
+
 // The package functions share one default chain, and it follows the environment.
 func TestDefaultChain(t *testing.T) {
 	setenv(t, "AWS_EC2_METADATA_DISABLED", "true")
@@ -627,10 +724,11 @@ func TestSecretsDoNotPrint(t *testing.T) {
 		List  []Credentials
 		Chain Chain
 	}
+	chains := []*Chain{{keys, &keys}}
 	values := []any{
 		keys, &keys, []Credentials{keys}, map[string]Credentials{"a": keys}, Provider(keys),
 		holder{"n", keys, &keys, keys, []Credentials{keys}, Chain{keys, &keys}}, &holder{Keys: keys},
-		Chain{keys, cached, role}, cached, role, signer, []any{signer, cached, role}, struct{ S *Signer }{signer},
+		Chain{keys, cached, role}, chains, map[string]*Chain{"a": chains[0]}, cached, role, signer, []any{signer, cached, role}, struct{ S *Signer }{signer},
 		fmt.Errorf("wrapped: %v", keys),
 	}
 	var out bytes.Buffer

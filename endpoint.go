@@ -128,6 +128,12 @@ func (h *hostName) split(host string) bool {
 			h.reason = "it has an empty label"
 			return false
 		}
+		for _, c := range []byte(label) {
+			if !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_') {
+				h.reason = "it has a character that no host of AWS has"
+				return false
+			}
+		}
 	}
 	return true
 }

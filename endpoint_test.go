@@ -132,6 +132,7 @@ func TestScopeForms(t *testing.T) {
 	wantScope(t, "my.s3-bucket.s3.dualstack.eu-west-1.amazonaws.com", "/", "s3", "eu-west-1")
 	wantScope(t, "a--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com", "/", "s3express", "us-east-1")
 	wantScope(t, "m.mrap.accesspoint.s3-global.amazonaws.com", "/", "s3", "*")
+	wantScope(t, "o.s3-outposts.us-east-1.api.aws", "/", "s3-outposts", "us-east-1")
 	wantScope(t, "vpce-1a2b-3c4d.sqs.eu-west-1.vpce.amazonaws.com", "/", "sqs", "eu-west-1")
 
 	for _, host := range []string{
@@ -143,6 +144,9 @@ func TestScopeForms(t *testing.T) {
 		"us-east-1.amazonaws.com", "127.0.0.1", "[::1]:443", "169.254.169.254", "localhost:9000",
 		"vpce-1.vpce-svc-2.us-east-1.vpce.amazonaws.com", "vpce-1.us-east-1.vpce.amazonaws.com", "vpce.amazonaws.com",
 		"credentials.iot.us-east-1.amazonaws.com", "fips.us-east-1.amazonaws.com",
+		":.sqs.us-east-1.amazonaws.com", "a b.s3.us-east-1.amazonaws.com", "é.s3.us-east-1.amazonaws.com", "*.iot.us-east-1.amazonaws.com",
+		"a.b.neptune.us-east-1.amazonaws.com", "a.b.s3-accesspoint.us-east-1.amazonaws.com", "a.b.s3-control.us-east-1.amazonaws.com",
+		"a.b.s3express-use1-az4.us-east-1.amazonaws.com", "m.other.accesspoint.s3-global.amazonaws.com", "budgets.us-gov.amazonaws.com.cn",
 		"portal.sso.us-east-1.amazonaws.com", "signin.amazonaws.com", "us-east-1.signin.aws.amazon.com",
 		strings.Repeat("a.", 200) + "s3.amazonaws.com", strings.Repeat("a", 5000) + ".sqs.us-east-1.amazonaws.com",
 	} {

@@ -83,9 +83,6 @@ func (e Env) Retrieve(ctx context.Context) (Credentials, error) {
 func (e Env) retrieveRole(ctx context.Context) (Credentials, error) {
 	role := e.role()
 	switch {
-	case role == nil && e.first("AWS_PROFILE") != "":
-		return Credentials{}, fmt.Errorf("%w: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set, nor a role; AWS_PROFILE is set, which is read by "+
-			"github.com/go-awsauth/awsauth/profile: use awsauth.Chain{awsauth.Env{}, profile.Provider{}, &awsauth.EC2Role{}}", ErrNoCredentials)
 	case role == nil:
 		return Credentials{}, fmt.Errorf("%w: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set, nor a role", ErrNoCredentials)
 	case e.Getenv == nil && e.ReadFile == nil && e.Transport == nil:

@@ -15,13 +15,14 @@ import (
 )
 
 // A Payload says how the body is signed, in the words that the
-// X-Amz-Content-Sha256 header has for it. The empty Payload signs the SHA-256
-// of the body.
+// X-Amz-Content-Sha256 header has for it: UnsignedPayload, or "" for the SHA-256 of
+// the body. Another is an error.
 type Payload string
 
 // UnsignedPayload leaves the body out of the signature, so that it need not be
 // read twice. S3 takes it, and some other services. Nothing but TLS then
-// protects the body: signing refuses it for plain http to any host but loopback.
+// protects the body: signing refuses it for plain http to any host but loopback. For
+// a presigned URL of S3 it is what goes anyhow.
 const UnsignedPayload Payload = "UNSIGNED-PAYLOAD"
 
 // maxBuffer is how much of a body that can be read only once is kept in memory.
@@ -54,7 +55,7 @@ func (m *message) hashPayload(p Payload, presign bool) error {
 	}
 	s3URL := presign && m.s3 // which has no other payload
 	if strings.Contains(m.payload, string(UnsignedPayload)) && !s3URL && !encrypted(m.url) && !loopback(m.url) {
-		return errors.New("awsauth: an unsigned payload over plain http could be changed on its way: use https, or sign the body with an empty Payload")
+		return errors.New("awsauth: an unsigned payload over plain http could be changed on its way: use https, or sign the body: leave Payload empty and X-Amz-Content-Sha256 unset")
 	}
 	return nil
 }

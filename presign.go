@@ -17,9 +17,9 @@ const maxExpires = 7 * 24 * time.Hour
 //
 // The headers that are set on req are signed and stay on it, and whoever uses
 // the URL has to send them as they are; that holds for a Host other than the
-// URL's too. The body of a request to S3 is left unsigned; for other services,
-// the body that req has is signed, or what s.Payload says, in a header to be sent
-// likewise. The parameters of a signature that the query
+// URL's too. The body of a request to S3 is left unsigned, unless
+// X-Amz-Content-Sha256 is among the headers; for other services, the body that req
+// has is signed, or what s.Payload says, in a header to be sent likewise. The parameters of a signature that the query
 // has are replaced, and a userinfo in the URL is dropped. An error leaves the
 // request as it was.
 //

@@ -23,7 +23,7 @@ var refusals = []struct {
 	body    func() io.Reader
 	edit    func(*http.Request)
 	keys    Provider
-	expires time.Duration // 0: an hour
+	expires time.Duration // 0: an hour; zeroExpires: 0
 	want    string
 	only    string // "header" or "presign"
 }{
@@ -33,6 +33,7 @@ var refusals = []struct {
 	{name: "ID with a line end", keys: Credentials{AccessKeyID: "A\n", SecretAccessKey: "S"}, want: "line end"},
 	{name: "token with a line end", keys: Credentials{AccessKeyID: "A", SecretAccessKey: "S", SessionToken: "T\r\nX: y"}, want: "line end"},
 	{name: "nil source", keys: Chain{nil}, want: "nil"},
+	{name: "nil source in a cache", keys: Cache(nil), want: "nil"},
 	{name: "expired credentials", keys: Credentials{AccessKeyID: "A", SecretAccessKey: "S", Expires: time.Now().Add(-time.Second)}, want: "expired at"},
 	{name: "source fails", keys: ProviderFunc(func(context.Context) (Credentials, error) { return Credentials{}, errors.New("vault: sealed") }), want: "vault: sealed"},
 	{name: "source returns nothing", keys: ProviderFunc(func(context.Context) (Credentials, error) { return Credentials{}, nil }), want: "empty credentials"},
@@ -44,6 +45,8 @@ var refusals = []struct {
 
 	{name: "query with a lone percent", url: "https://h.example/?a=%", want: "RawQuery"},
 	{name: "query with a bad escape", url: "https://h.example/?a%zz=1", want: "RawQuery"},
+	{name: "query with a bad first digit", url: "https://h.example/?a=%g1", want: "RawQuery"},
+	{name: "DEL in a value", edit: func(r *http.Request) { r.Header["X-Test"] = []string{"a\x7f"} }, want: "control character"},
 	{name: "query with half an escape", url: "https://h.example/?b=1&a=%4", want: "RawQuery"},
 	{name: "path without a slash", edit: func(r *http.Request) { r.URL.Path = "k" }, want: `set URL.Path to "/k"`},
 	{name: "path of a star", method: "OPTIONS", edit: func(r *http.Request) { r.URL.Path = "*" }, want: "set URL.Path"},
@@ -95,8 +98,11 @@ var refusals = []struct {
 	{name: "expires negative", only: "presign", expires: -time.Hour, want: "one second to seven days"},
 	{name: "expires under a second", only: "presign", expires: time.Second - 1, want: "one second to seven days"},
 	{name: "expires over seven days", only: "presign", expires: 7*24*time.Hour + 1, want: "one second to seven days"},
-	{name: "credentials expire at once", only: "presign", keys: Credentials{AccessKeyID: "A", SecretAccessKey: "S", Expires: time.Now().Add(100 * time.Hour)}, signer: &Signer{Service: "s3", Region: "eu-west-1", Now: func() time.Time { return time.Now().Add(100*time.Hour - 500*time.Millisecond) }}, want: "expire"},
+	{name: "expires zero", only: "presign", expires: zeroExpires, want: "one second to seven days"},
+	{name: "credentials expire at once", only: "presign", keys: Credentials{AccessKeyID: "A", SecretAccessKey: "S", Expires: time.Unix(1e9, 5e8)}, signer: &Signer{Service: "s3", Region: "eu-west-1", Now: func() time.Time { return time.Unix(1e9, 0) }}, want: "expire within a second"},
 }
+
+const zeroExpires = 1<<63 - 1
 
 type failing struct{}
 
@@ -146,8 +152,11 @@ func TestRefusals(t *testing.T) {
 					err = s.Sign4(req, keys)
 				} else {
 					expires := c.expires
-					if expires == 0 {
+					switch expires {
+					case 0:
 						expires = time.Hour
+					case zeroExpires:
+						expires = 0
 					}
 					err = s.Presign(req, expires, keys)
 				}
@@ -255,7 +264,55 @@ type closer struct {
 
 func (c closer) Close() error { *c.closed++; return nil }
 
+// Where a body can't be put back to where it stood, it was not signed.
+func TestSeekBackFails(t *testing.T) {
+	s := &Signer{Service: "s3", Region: "eu-west-1"}
+	req, _ := http.NewRequest("PUT", "https://h.example/k", &stuckSeeker{Reader: strings.NewReader("hello")})
+	if err := s.Sign4(req, testKeys); err == nil || !strings.Contains(err.Error(), "stuck") {
+		t.Error(err)
+	}
+}
+
+type stuckSeeker struct {
+	io.Reader
+	seeks int
+}
+
+func (s *stuckSeeker) Close() error { return nil }
+func (s *stuckSeeker) Seek(int64, int) (int64, error) {
+	if s.seeks++; s.seeks > 1 {
+		return 0, errors.New("stuck")
+	}
+	return 0, nil
+}
+
+// The copy that GetBody gives to be hashed is closed.
+func TestGetBodyCopyIsClosed(t *testing.T) {
+	closed := 0
+	req, _ := http.NewRequest("PUT", "https://h.example/k", strings.NewReader("hello"))
+	req.GetBody = func() (io.ReadCloser, error) { return closer{strings.NewReader("hello"), &closed}, nil }
+	if err := (&Signer{Service: "s3", Region: "eu-west-1"}).Sign4(req, testKeys); err != nil || closed != 1 {
+		t.Errorf("%v, closed %d times", err, closed)
+	}
+}
+
+func TestLoopback(t *testing.T) {
+	for host, want := range map[string]bool{
+		"localhost": true, "LOCALHOST:80": true, "localhost.": true, "a.localhost": true, "127.0.0.1": true, "127.9.8.7:1": true,
+		"[::1]:9000": true, "[::ffff:127.0.0.1]": true, "localhost.example": false, "notlocalhost": false, "128.0.0.1": false,
+		"[::2]": false, "127.0.0.1.example": false, "": false,
+	} {
+		if got := loopback(&url.URL{Host: host}); got != want {
+			t.Errorf("%q: %v", host, got)
+		}
+	}
+}
+
 func TestNilRequests(t *testing.T) {
+	req0, _ := http.NewRequest("GET", "https://b.s3.eu-west-1.amazonaws.com/k", nil)
+	if err := Sign4(req0, nil); err == nil || !strings.Contains(err.Error(), "is nil") {
+		t.Errorf("a nil Provider: %v", err)
+	}
 	for _, req := range []*http.Request{nil, {}, {Header: http.Header{}}} {
 		if err := Sign4(req, testKeys); err == nil || !strings.Contains(err.Error(), "URL") {
 			t.Error(err)

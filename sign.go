@@ -7,10 +7,11 @@
 //	…
 //	resp, err := http.DefaultClient.Do(req)
 //
-// Keys come from the environment, then from the role of the EC2 instance, or
-// from a [Provider] given to the call. The service and the region come from the
+// Keys come from the environment (keys, or the web identity or the container role
+// that it points at), else from the role of the EC2 instance; or from a [Provider]
+// given to the call or set in a [Signer]. The service and the region come from the
 // host name, by lookup in a table of AWS's own endpoints; for a host that is not
-// there, set them in a [Signer].
+// there, set them in a Signer.
 //
 // A signature holds when the server reads from the wire what was signed. Signing
 // therefore goes by what net/http will send, over HTTP/1.1 and HTTP/2 alike, and
@@ -39,7 +40,8 @@ var standard = Signer{Credentials: Chain{Env{}, &EC2Role{}}}
 
 // Sign signs req with the algorithm that its endpoint wants, as [Signer.Sign] does.
 // Service and region come from the host; credentials from creds, asked in order,
-// or from the environment and then the EC2 instance role.
+// or from what the environment has or points at ([Env]) and then the EC2 instance
+// role.
 func Sign(req *http.Request, creds ...Provider) error { return standard.Sign(req, creds...) }
 
 // Sign4 signs req with Signature Version 4, as [Signer.Sign4] does, with the
@@ -81,9 +83,8 @@ type Signer struct {
 	Payload Payload
 
 	// SkipHeader reports whether to leave a further header unsigned, by its
-	// name in canonical form, such as "X-Request-Id". Headers that begin with
-	// X-Amz-, Content-Type and Content-Md5 are signed whatever it says.
-	// nil: none.
+	// name in canonical form, such as "X-Request-Id". Content-Type, Content-Md5
+	// and what begins with X-Amz- are signed whatever it says. nil: none.
 	SkipHeader func(name string) bool
 
 	// Now tells the time. nil: time.Now.
@@ -134,8 +135,8 @@ func (s *Signer) state() *state {
 	return st
 }
 
-// Format prints the service and the region, and nothing else. With %s and %d fmt
-// would print credentials past their own Format.
+// Format prints the service and the region, and nothing else. Under a verb that is
+// not for pointers fmt would print the Credentials past their own Format.
 func (s *Signer) Format(f fmt.State, verb rune) {
 	fmt.Fprintf(f, "awsauth.Signer{%q, %q}", s.Service, s.Region)
 }
@@ -254,7 +255,7 @@ func (m *message) readScope(s *Signer) error {
 			m.region = region
 		}
 		if m.region == "" && m.service != "" && err != nil && !err.AWS {
-			m.region = Env{}.first("AWS_REGION", "AWS_DEFAULT_REGION")
+			m.region = strings.TrimSpace(Env{}.first("AWS_REGION", "AWS_DEFAULT_REGION"))
 		}
 		if m.service == "" || m.region == "" {
 			return err

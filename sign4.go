@@ -24,7 +24,8 @@ const (
 // and X-Amz-Content-Sha256. Call it last before the request is sent.
 //
 // A body that can be read only once is read into memory, up to 32 MiB, and Body
-// and GetBody are set from there; ContentLength is set to what was read. Host and
+// and GetBody are set from there; ContentLength is set to what was read, where the
+// request has no trailers. Host and
 // URL are set where net/http would otherwise send what servers read differently
 // from each other; the URL that was given is not written to.
 //

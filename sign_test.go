@@ -211,7 +211,7 @@ var wireRows = []wireRow{
 		name: "headers of the connection", // HTTP/2 leaves them out
 		edit: func(r *http.Request) {
 			r.Header.Set("Keep-Alive", "timeout=5")
-			r.Header.Set("Connection", "keep-alive")
+			r.Header.Set("Connection", "close")
 			r.Header.Set("Expect", "100-continue")
 		},
 		signed: "host;x-amz-content-sha256;x-amz-date",
@@ -410,7 +410,7 @@ func TestWireHTTP1(t *testing.T) {
 		{
 			name: "Connection",
 			edit: func(r *http.Request) {
-				r.Header.Set("Connection", "X-Hop, close , x-amz-meta-a")
+				r.Header["Connection"] = []string{"close , x-amz-meta-a", "X-Hop"}
 				r.Header.Set("X-Hop", "v")
 				r.Header.Set("X-Stay", "v")
 				r.Header.Set("X-Amz-Meta-A", "v")
@@ -597,6 +597,16 @@ func TestSignAgain(t *testing.T) {
 		same(t, "the caller's digest", req.Header.Get("X-Amz-Content-Sha256"), digest)
 	}
 
+	// Presigned, S3 needs no digest, and what a signature left is gone.
+	left, _ := http.NewRequest("PUT", "https://b.example/k", readOnceBody("hello"))
+	left.Header.Set("X-Amz-Content-Sha256", strings.Repeat("0", 64))
+	if err := errors.Join(signer.Sign4(left, testKeys), signer.Presign(left, time.Hour, testKeys)); err != nil {
+		t.Error(err)
+	}
+	if left.Header["X-Amz-Content-Sha256"] != nil {
+		t.Errorf("left over: %v", left.Header)
+	}
+
 	// A signature under another spelling.
 	for _, sign := range sign {
 		req := fresh()
@@ -730,6 +740,11 @@ func TestPresignParameterOrder(t *testing.T) {
 
 // IoT's token is not part of what is signed.
 func TestPresignIoT(t *testing.T) {
+	socket, _ := http.NewRequest("GET", "wss://a1b2-ats.iot.eu-west-1.amazonaws.com:443/mqtt", nil)
+	if err := Presign(socket, time.Hour, testKeys); err != nil || socket.URL.Host != "a1b2-ats.iot.eu-west-1.amazonaws.com" {
+		t.Errorf("a WebSocket's own port: %v, %s", err, socket.URL.Host)
+	}
+
 	w := wires(t, testVerifier("iotdevicegateway", testToken))[1]
 	keys := testKeys
 	keys.SessionToken = testToken
@@ -788,6 +803,23 @@ func TestScopeOfSigner(t *testing.T) {
 	}
 }
 
+// The time is that of each signature.
+func TestDateOfEachSignature(t *testing.T) {
+	now := time.Date(2026, 2, 28, 23, 59, 58, 999, time.UTC)
+	s := &Signer{Service: "s3", Region: "eu-west-1", Credentials: testKeys, Now: func() time.Time { return now }}
+	for _, want := range []string{"20260228T235958Z", "20260228T235959Z", "20260301T000000Z", "20260301T000001Z"} {
+		req, _ := http.NewRequest("GET", "https://b.example/k", nil)
+		if err := s.Sign4(req); err != nil {
+			t.Fatal(err)
+		}
+		same(t, "X-Amz-Date", req.Header.Get("X-Amz-Date"), want)
+		if scope := "/" + want[:8] + "/eu-west-1/s3/"; !strings.Contains(req.Header.Get("Authorization"), scope) {
+			t.Errorf("%s is not in %s", scope, req.Header.Get("Authorization"))
+		}
+		now = now.Add(time.Second)
+	}
+}
+
 // A changed secret under the same key ID never meets the old signing key.
 func TestChangedSecret(t *testing.T) {
 	signer := &Signer{Service: "s3", Region: "eu-west-1", Now: func() time.Time { return time.Unix(1e9, 0) }}
@@ -814,6 +846,20 @@ func TestChangedSecret(t *testing.T) {
 		t.Errorf("%d signing keys are kept", n)
 	}
 	same(t, "past the bound", auth(signer, testKeys), first)
+
+	// A key is derived once, and kept past one turn of the generations.
+	c := new(keyCache)
+	id := func(i int) keyID { return keyID{secret: fmt.Sprint(i), day: "d", region: "r", service: "s"} }
+	key := c.find(id(0))
+	if c.find(id(0)) != key {
+		t.Error("the key was derived again at once")
+	}
+	for i := range maxKeys {
+		c.find(id(i + 1))
+	}
+	if c.find(id(0)) != key {
+		t.Error("the key was derived again after one turn")
+	}
 }
 
 // Standard library only, tests included.

@@ -130,7 +130,9 @@ func (c *suiteCase) run(t *testing.T) {
 		}
 		same(t, "Authorization header", req.Header.Get("Authorization"), m.authorization)
 		same(t, "X-Amz-Date header", req.Header.Get("X-Amz-Date"), c.Time.Format(dateFormat))
-		same(t, "X-Amz-Security-Token header", req.Header.Get("X-Amz-Security-Token"), c.Credentials.SessionToken)
+		if got := req.Header.Get("X-Amz-Security-Token"); got != c.Credentials.SessionToken {
+			t.Errorf("X-Amz-Security-Token header: %q", got)
+		}
 		return
 	}
 	if err := s.Presign(req, c.expires()); err != nil {
@@ -277,7 +279,11 @@ func readAWSCase(t *testing.T, folder, kind string) (c suiteCase, ok bool) {
 	c.Want.CanonicalRequest = read(kind + "-canonical-request.txt")
 	c.Want.StringToSign = read(kind + "-string-to-sign.txt")
 	c.Want.Signature = read(kind + "-signature.txt")
-	if c.Want.CanonicalRequest == "" {
+	if c.Want.CanonicalRequest == "" && kind == "query" {
+		return c, false // cases with a signed body have none
+	}
+	if c.Want.CanonicalRequest == "" || c.Want.StringToSign == "" || c.Want.Signature == "" {
+		t.Errorf("%s lacks a file of %s-canonical-request.txt, -string-to-sign.txt and -signature.txt", folder, kind)
 		return c, false
 	}
 	var context struct {
