@@ -241,13 +241,13 @@ func unhex(c byte) byte {
 func (m *message) readHeaders(skip func(string) bool, presign bool) error {
 	var connection []string
 	for key, values := range m.req.Header {
-		if !isToken(key) {
+		name, ok := headerName(key)
+		if !ok {
 			return fmt.Errorf("awsauth: %q is not a header name: correct Request.Header", key)
 		}
 		if len(values) == 0 {
 			continue // nothing is sent
 		}
-		name := http.CanonicalHeaderKey(key)
 		switch name {
 		case "Authorization", "X-Amz-Date", "X-Amz-Region-Set", "X-Amz-Security-Token":
 			m.replaces = true
@@ -299,6 +299,19 @@ func (m *message) readHeaders(skip func(string) bool, presign bool) error {
 		}
 	}
 	return nil
+}
+
+// headerName returns key in canonical form, and whether it is a header name at all.
+func headerName(key string) (name string, ok bool) {
+	first := true // of its word
+	for i := 0; i < len(key); i++ {
+		c := key[i]
+		if c != '-' && !(first && 'A' <= c && c <= 'Z' || !first && 'a' <= c && c <= 'z') {
+			return http.CanonicalHeaderKey(key), isToken(key) // not as plain as most
+		}
+		first = c == '-'
+	}
+	return key, key != ""
 }
 
 // skipped reports whether a header is not signed: it belongs to the connection,
@@ -418,9 +431,10 @@ func (m *message) appendCanonical(b []byte) []byte {
 		f := &m.fields[i]
 		b = append(b, names[:len(f.name)]...)
 		names = names[min(len(f.name)+1, len(names)):]
-		for i, v := range f.values {
-			b = append(b, ":,"[min(i, 1)])
-			b = appendFolded(b, v)
+		separator := byte(':')
+		for _, v := range f.values {
+			b = appendFolded(append(b, separator), v)
+			separator = ','
 		}
 		b = append(b, '\n')
 	}

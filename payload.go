@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"net/http"
 	"net/netip"
@@ -95,13 +96,16 @@ func (m *message) hashBody() error {
 	if req.Body == nil || req.Body == http.NoBody {
 		return nil
 	}
-	h := sha256.New()
-	w := contextWriter{req.Context(), h}
-	n, err := hashAgain(req, w)
+	if m.hash.to == nil {
+		m.hash.to = sha256.New()
+	}
+	m.hash.to.Reset()
+	m.hash.ctx = req.Context()
+	n, err := hashAgain(req, &m.hash)
 	if errors.Is(err, errReadOnce) {
 		m.buffered, err = readOnce(req)
 		n = int64(len(m.buffered))
-		h.Write(m.buffered)
+		m.hash.to.Write(m.buffered)
 	}
 	if err != nil {
 		return err
@@ -111,7 +115,8 @@ func (m *message) hashBody() error {
 	}
 	m.hashed, m.size = true, n
 	if n > 0 {
-		m.payload = hex.EncodeToString(h.Sum(nil))
+		m.buf = hex.AppendEncode(m.buf[:0], m.hash.to.Sum(m.sum[:0]))
+		m.payload = string(m.buf)
 	}
 	return nil
 }
@@ -140,17 +145,17 @@ func (m *message) assignBody() {
 	}
 }
 
-// A contextWriter ends a copy when the context does.
-type contextWriter struct {
+// A bodyHash hashes what is copied to it, until the context ends.
+type bodyHash struct {
 	ctx context.Context
-	w   io.Writer
+	to  hash.Hash // nil: not needed so far
 }
 
-func (c contextWriter) Write(b []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
+func (h *bodyHash) Write(b []byte) (int, error) {
+	if err := h.ctx.Err(); err != nil {
 		return 0, err
 	}
-	return c.w.Write(b)
+	return h.to.Write(b)
 }
 
 // A contextReader does the same where what was read must not be lost.

@@ -171,7 +171,8 @@ type message struct {
 	callerPayload string // an X-Amz-Content-Sha256 of the caller's own
 	payload       string // the last line of the canonical request
 	sendPayload   bool   // a header says it too
-	hashed        bool   // the body was read: size is its length
+	hash          bodyHash
+	hashed        bool // the body was read: size is its length
 	size          int64
 	buffered      []byte // the body, where it could be read only once
 
@@ -208,6 +209,7 @@ func (st *state) free(m *message) {
 	*m = message{
 		path: m.path[:0], query: m.query[:0], params: m.params[:0], fields: m.fields[:0],
 		order: m.order[:0], buf: m.buf[:0], signed: m.signed[:0], signature: m.signature[:0],
+		hash: bodyHash{to: m.hash.to},
 	}
 	st.messages.Put(m)
 }
