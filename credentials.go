@@ -105,6 +105,17 @@ func (c *Credentials) usable(now time.Time) error {
 // printable reports whether s is of visible ASCII characters, so that it can stand
 // in a header.
 func printable(s string) bool {
+	// Eight bytes at once: tokens are long, and checked at every signature.
+	const each = 0x0101010101010101
+	for len(s) >= 8 {
+		w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+		// The high bits tell a byte over 0x7f, one under 0x21, and 0x7f.
+		if (w|(w-each*0x21)|(w+each))&(each*0x80) != 0 {
+			return false
+		}
+		s = s[8:]
+	}
 	for i := 0; i < len(s); i++ {
 		if s[i] <= ' ' || s[i] >= 0x7f {
 			return false

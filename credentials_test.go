@@ -78,6 +78,20 @@ func TestEnv(t *testing.T) {
 	}
 }
 
+func TestPrintable(t *testing.T) {
+	for c := range 256 {
+		for n := range 20 {
+			for at := range n {
+				b := bytes.Repeat([]byte{'!', '~', 'a'}, n)[:n]
+				b[at] = byte(c)
+				if got, want := printable(string(b)), c > ' ' && c < 0x7f; got != want {
+					t.Fatalf("printable(%q) = %v", b, got)
+				}
+			}
+		}
+	}
+}
+
 func TestChain(t *testing.T) {
 	none := func(why string) Provider {
 		return ProviderFunc(func(context.Context) (Credentials, error) {
