@@ -254,6 +254,9 @@ func (m *message) readHeaders(skip func(string) bool, presign bool) error {
 			m.oddNames = m.oddNames || key != name
 			continue
 		}
+		if key != name && len(m.req.Header[name]) > 0 {
+			return twoSpellings(name)
+		}
 		for _, v := range values {
 			if !isFieldValue(v) {
 				return fmt.Errorf("awsauth: the header %s has a line end or a control character in its value: remove it", key)
@@ -295,10 +298,14 @@ func (m *message) readHeaders(skip func(string) bool, presign bool) error {
 	}
 	for i := 1; i < len(m.order); i++ {
 		if name := m.fields[m.order[i]].name; m.fields[m.order[i-1]].name == name {
-			return fmt.Errorf("awsauth: the header %s is set under two spellings: use Header.Set and Header.Add", name)
+			return twoSpellings(name)
 		}
 	}
 	return nil
+}
+
+func twoSpellings(name string) error {
+	return fmt.Errorf("awsauth: the header %s is set under two spellings: use Header.Set and Header.Add", name)
 }
 
 // headerName returns key in canonical form, and whether it is a header name at all.

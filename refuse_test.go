@@ -62,7 +62,9 @@ var refusals = []struct {
 	{name: "two spellings", edit: func(r *http.Request) { r.Header["X-Test"], r.Header["x-test"] = []string{"a"}, []string{"b"} }, want: "X-Test is set under two spellings"},
 	{name: "two spellings of the payload header", edit: func(r *http.Request) {
 		r.Header["X-Amz-Content-Sha256"], r.Header["x-amz-content-sha256"] = []string{"a"}, []string{"b"}
-	}, want: "X-Amz-Content-Sha256 is set more than once"},
+	}, want: "X-Amz-Content-Sha256 is set under two spellings"},
+	{name: "two spellings of an unsigned header", edit: func(r *http.Request) { r.Header["User-Agent"], r.Header["user-agent"] = []string{"a"}, []string{"b"} }, want: "User-Agent is set under two spellings"},
+	{name: "two odd spellings", edit: func(r *http.Request) { r.Header["X-TEST"], r.Header["x-test"] = []string{"a"}, []string{"b"} }, want: "X-Test is set under two spellings"},
 	{name: "two payload headers", edit: func(r *http.Request) { r.Header["X-Amz-Content-Sha256"] = []string{"a", "b"} }, want: "X-Amz-Content-Sha256 is set more than once"},
 	{name: "CR LF in a value", edit: func(r *http.Request) { r.Header["X-Test"] = []string{"a\r\nX-Evil: b"} }, want: "X-Test has a line end"},
 	{name: "LF in an unsigned value", edit: func(r *http.Request) { r.Header["User-Agent"] = []string{"a\nb"} }, want: "User-Agent has a line end"},
