@@ -472,6 +472,24 @@ func TestTokenFileNeverPassesOn(t *testing.T) {
 	}
 }
 
+// Only the zero Env uses the cache of the process's role.
+func TestEnvWithFieldsIsNotCached(t *testing.T) {
+	t.Setenv("AWS_ACCESS_KEY_ID", "")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
+	t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere/token")
+	t.Setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/r")
+	reads := 0
+	e := Env{ReadFile: func(string) ([]byte, error) { reads++; return nil, errors.New("no such file") }}
+	for range 2 {
+		if _, err := e.Retrieve(t.Context()); err == nil || !strings.Contains(err.Error(), "no such file") {
+			t.Error(err)
+		}
+	}
+	if reads != 2 {
+		t.Errorf("%d reads of the token's file, want 2", reads)
+	}
+}
+
 // Keys that are valid stay in use where a refresh says that there are none.
 func TestCacheNoneWhileValid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

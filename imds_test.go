@@ -144,6 +144,12 @@ func once(h func(http.ResponseWriter, *http.Request) bool) func(http.ResponseWri
 	return func(w http.ResponseWriter, r *http.Request) bool { return !done.Swap(true) && h(w, r) }
 }
 
+// afterFirst does h but the first time.
+func afterFirst(h func(http.ResponseWriter, *http.Request) bool) func(http.ResponseWriter, *http.Request) bool {
+	var done atomic.Bool
+	return func(w http.ResponseWriter, r *http.Request) bool { return done.Swap(true) && h(w, r) }
+}
+
 func switching(w http.ResponseWriter, r *http.Request) bool {
 	conn, _, _ := w.(http.Hijacker).Hijack()
 	io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nBODY")
@@ -182,6 +188,7 @@ func TestEC2Role(t *testing.T) {
 		"busy for good":                {fake: &ec2Fake{role: status(503, always)}, err: "status 503", seen: "token name role role role"},
 		"token busy for good":          {fake: &ec2Fake{put: status(503, always)}, err: "status 503", seen: "token token token"},
 		"dead token once":              {fake: &ec2Fake{name: status(401, 1)}, seen: "token name token name role"},
+		"dead token, none any more":    {fake: &ec2Fake{put: afterFirst(status(404, always)), name: status(401, 1)}, seen: "token name token name(v1) role(v1)"},
 		"dead token, version 1":        {fake: &ec2Fake{put: status(404, 1), name: status(401, 1)}, seen: "token name(v1) token name role"},
 		"dead token for good":          {fake: &ec2Fake{role: status(401, always)}, err: "status 401", seen: "token name role token role"},
 		"redirect of the token":        {fake: &ec2Fake{put: redirect}, err: "status 307", seen: "token"},

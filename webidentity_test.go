@@ -111,6 +111,7 @@ func TestWebIdentityRequest(t *testing.T) {
 		{arn("aws"), []string{session, strings.Repeat("a", 64)}, `sts.us-east-1.amazonaws.com a{64}`},
 		{arn("aws"), []string{session, "ab"}, `sts.us-east-1.amazonaws.com ab`},
 
+		{"xrn:aws:iam::123456789012:role/r", nil, `error AWS_ROLE_ARN`},
 		{arn("aws"), []string{session, "a"}, `error AWS_ROLE_SESSION_NAME`},
 		{arn("aws"), []string{session, strings.Repeat("a", 65)}, `error AWS_ROLE_SESSION_NAME`},
 		{arn("aws"), []string{session, "a b"}, `error AWS_ROLE_SESSION_NAME`},
