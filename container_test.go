@@ -398,8 +398,10 @@ func TestContainerHosts(t *testing.T) {
 // later does not matter.
 func TestContainerRebinding(t *testing.T) {
 	var host string
+	requests := 0
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host = r.Host
+		requests++
 		goodContainer(w, r)
 	}))
 	defer srv.Close()
@@ -407,14 +409,15 @@ func TestContainerRebinding(t *testing.T) {
 	c := container{fullURI: "http://rebind.example:" + u.Port() + "/x"}
 	for _, first := range []string{"127.0.0.1", "::1"} { // the server listens on the one; the other leads to it
 		lookups := 0
+		requests = 0
 		keys, err := c.ask(t.Context(), Env{}, func(context.Context, string, string) ([]netip.Addr, error) {
 			if lookups++; lookups > 1 {
 				return []netip.Addr{netip.MustParseAddr("192.0.2.1")}, nil
 			}
 			return []netip.Addr{netip.MustParseAddr(first), netip.MustParseAddr("127.0.0.1")}, nil
 		})
-		if err != nil || keys.AccessKeyID != "ASIAROLE" || lookups != 1 || host != "rebind.example:"+u.Port() {
-			t.Errorf("%v, %v; %d lookups, Host %s", keys, err, lookups, host)
+		if err != nil || keys.AccessKeyID != "ASIAROLE" || lookups != 1 || requests != 1 || host != "rebind.example:"+u.Port() {
+			t.Errorf("%v, %v; %d lookups, %d requests, Host %s", keys, err, lookups, requests, host)
 		}
 	}
 }
