@@ -22,9 +22,9 @@ import (
 // for it holds the cache.
 //
 // It speaks IMDSv2, and version 1 only where the service answers the request
-// for a token with 403, 404 or 405. Requests follow no redirect. A fetch takes at most five seconds; off EC2 the first call fails in
-// under a second, with [ErrNoCredentials], and that answer stands for five
-// seconds.
+// for a token with 403, 404 or 405. Requests follow no redirect. A fetch takes at
+// most five seconds; off EC2 the first call fails in under a second, with
+// [ErrNoCredentials], and that answer stands for five seconds.
 //
 // The environment configures it:
 //

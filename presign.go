@@ -11,17 +11,18 @@ import (
 const maxExpires = 7 * 24 * time.Hour
 
 // Presign signs req in the query, with Signature Version 4, or with SigV4A where
-// the region is a set, as [Signer.Sign] says: req.URL becomes a URL that is good for the time given, one second to seven days, in whole
-// seconds, without any key at hand. It never outlives the credentials: where
-// they expire sooner, so does the URL.
+// the region is a set, as [Signer.Sign] says: req.URL becomes a URL that is good
+// for the time given, one second to seven days, in whole seconds, without any key
+// at hand. It never outlives the credentials: where they expire sooner, so does
+// the URL.
 //
-// The headers that are set on req are signed and stay on it, and whoever uses
-// the URL has to send them as they are; that holds for a Host other than the
-// URL's too. The body of a request to S3 is left unsigned, unless
-// X-Amz-Content-Sha256 is among the headers; for other services, the body that req
-// has is signed, or what s.Payload says, in a header to be sent likewise. The parameters of a signature that the query
-// has are replaced, and a userinfo in the URL is dropped. An error leaves the
-// request as it was.
+// The headers that are set on req are signed and stay on it, and whoever uses the
+// URL has to send them as they are; that holds for a Host other than the URL's
+// too. The body of a request to S3 is left unsigned, unless X-Amz-Content-Sha256
+// is among the headers; for other services, the body that req has is signed, or
+// what s.Payload says, in a header to be sent likewise. The parameters of a
+// signature that the query has are replaced, and a userinfo in the URL is
+// dropped. An error leaves the request as it was.
 //
 // See https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
 func (s *Signer) Presign(req *http.Request, expires time.Duration, creds ...Provider) error {

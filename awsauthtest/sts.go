@@ -62,8 +62,6 @@ type identity struct {
 	Account string
 }
 
-var stsCaller = identity{"arn:aws:iam::123456789012:user/test", "AIDATESTEXAMPLE", "123456789012"}
-
 // NewSTS starts a Security Token Service. Close it at the end.
 func NewSTS() *STS {
 	f := &STS{
@@ -107,7 +105,7 @@ type metadata struct {
 	RequestID string `xml:"RequestId"`
 }
 
-var stsMetadata = metadata{"00000000-0000-0000-0000-000000000000"}
+const stsRequestID = "00000000-0000-0000-0000-000000000000"
 
 func writeSTSError(w http.ResponseWriter, e *stsError) {
 	kind := "Sender"
@@ -121,7 +119,7 @@ func writeSTSError(w http.ResponseWriter, e *stsError) {
 		NS      string   `xml:"xmlns,attr"`
 		Error   struct{ Type, Code, Message string }
 		metadata
-	}{NS: stsNamespace, Error: struct{ Type, Code, Message string }{kind, e.code, e.message}, metadata: stsMetadata})
+	}{NS: stsNamespace, Error: struct{ Type, Code, Message string }{kind, e.code, e.message}, metadata: metadata{stsRequestID}})
 }
 
 func (f *STS) answer(w http.ResponseWriter, r *http.Request) {
@@ -172,7 +170,7 @@ func (f *STS) act(w http.ResponseWriter, r *http.Request) error {
 	x := xml.NewEncoder(w)
 	x.EncodeToken(response)
 	x.EncodeElement(result, named(action+"Result"))
-	x.EncodeElement(stsMetadata, named("ResponseMetadata"))
+	x.EncodeElement(metadata{stsRequestID}, named("ResponseMetadata"))
 	x.EncodeToken(response.End())
 	return x.Flush()
 }
@@ -192,7 +190,7 @@ func (f *STS) authenticate(r *http.Request) (identity, error) {
 			who, expires = s.who, s.expires
 			return s.keys.SecretAccessKey, s.keys.SessionToken, true
 		}
-		who = stsCaller
+		who = identity{"arn:aws:iam::123456789012:user/test", "AIDATESTEXAMPLE", "123456789012"}
 		return f.Caller.SecretAccessKey, f.Caller.SessionToken, id == f.Caller.AccessKeyID
 	}}
 	res, err := verifier.Verify(r)
