@@ -88,8 +88,12 @@ func wires(t testing.TB, verifier *reference.Verifier) []*wire {
 func arrived(verifier *reference.Verifier, r *http.Request) arrival {
 	a := arrival{Proto: r.Proto, Method: r.Method, Host: r.Host, URI: r.RequestURI, Header: r.Header, Length: r.ContentLength}
 	a.Result, a.Err = verifier.Verify(r)
-	body, _ := io.ReadAll(r.Body)
+	got, err := verifierLike(verifier).Verify(r)
+	body, berr := io.ReadAll(r.Body)
 	a.Body, a.Trailer = string(body), r.Trailer
+	if err = errors.Join(err, berr, agree(got, a.Result)); a.Err == nil && err != nil {
+		a.Err = fmt.Errorf("Verifier: %w", err)
+	}
 	return a
 }
 
