@@ -545,3 +545,280 @@ func manyNames(n int) string {
 	}
 	return b.String()
 }
+
+// Signer to Verifier over real connections: both algorithms, in the header and in
+// the query.
+func TestVerifyRoundTrip(t *testing.T) {
+	token := Credentials{AccessKeyID: "ASIAEXAMPLE", SecretAccessKey: "secret", SessionToken: testToken}
+	v := &Verifier{Region: "us-west-2", Lookup: keysFor(testKeys, token)}
+	type result struct {
+		got  *Verified
+		body string
+		err  error
+	}
+	results := make(chan result, 1)
+	handler := http.StripPrefix("/stripped", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var res result
+		if res.got, res.err = v.Verify(r); res.err == nil {
+			var data []byte
+			data, res.err = io.ReadAll(r.Body)
+			res.body = string(data)
+		}
+		results <- res
+	}))
+	n := 0
+	for _, protocol := range []string{"http1", "tls", "http2"} {
+		srv := httptest.NewUnstartedServer(handler)
+		srv.EnableHTTP2 = protocol == "http2"
+		if protocol == "http1" {
+			srv.Start()
+		} else {
+			srv.StartTLS()
+		}
+		defer srv.Close()
+		for _, service := range []string{"s3", "execute-api", "iotdevicegateway", "s3express"} {
+			for _, keys := range []Credentials{testKeys, token} {
+				for _, region := range []string{"us-west-2", "*", "eu-west-1,us-west-*"} {
+					for kind, sign := range map[string]func(*Signer, *http.Request) error{
+						"Sign":    func(s *Signer, r *http.Request) error { return s.Sign(r) },
+						"Sign4A":  func(s *Signer, r *http.Request) error { return s.Sign4A(r) },
+						"Presign": signQuery,
+					} {
+						name := strings.Join([]string{protocol, service, region, kind}, " ")
+						s := &Signer{Service: service, Region: region, Credentials: keys}
+						req, err := http.NewRequest("PUT", srv.URL+"/stripped/a(b)//%20c/?x=1&b=+&b=", strings.NewReader("hello"))
+						if err != nil {
+							t.Fatal(err)
+						}
+						req.Header["X-Amz-Meta-A"] = []string{" a  b", "c"}
+						if err := sign(s, req); err != nil {
+							t.Fatal(err)
+						}
+						resp, err := srv.Client().Do(req)
+						if err != nil {
+							t.Fatal(err)
+						}
+						resp.Body.Close()
+						res := <-results
+						n++
+						if res.err != nil || res.body != "hello" {
+							t.Errorf("%s: %q %v", name, res.body, res.err)
+							continue
+						}
+						algorithm := algorithm4
+						if kind == "Sign4A" || region != "us-west-2" {
+							algorithm = algorithm4A
+						}
+						if g := res.got; g.AccessKeyID != keys.AccessKeyID || g.Algorithm != algorithm || g.Region != region || g.Service != service || g.Presigned != (kind == "Presign") ||
+							time.Since(g.Time).Abs() > time.Minute || g.Presigned && !g.Expires.Equal(g.Time.Add(time.Hour)) || !g.Presigned && !g.Expires.IsZero() {
+							t.Errorf("%s: %+v", name, g)
+						}
+					}
+				}
+			}
+		}
+	}
+	t.Logf("%d requests", n)
+}
+
+// The region set of SigV4A has to cover the region, and must be signed.
+func TestVerify4A(t *testing.T) {
+	at := time.Date(2026, 2, 28, 23, 59, 58, 0, time.UTC)
+	for set, covered := range map[string]bool{
+		"*": true, "us-west-2": true, "us-west-*": true, "us-west-2*": true, "eu-west-1,us-west-2": true, "eu-*,us-*": true,
+		"us-west-1": false, "us-west-": false, "eu-*": false, "us-west-1,eu-west-1": false, "us-west-22": false, "*-west-2": false,
+	} {
+		for kind, sign := range map[string]func(*Signer, *http.Request) error{"header": func(s *Signer, r *http.Request) error { return s.Sign4A(r) }, "presign": signQuery} {
+			if kind == "presign" && !strings.ContainsAny(set, "*,") {
+				continue
+			}
+			v := &Verifier{Region: "us-west-2", Lookup: keysFor(testKeys), Now: func() time.Time { return at }}
+			req, _ := http.NewRequest("GET", "https://b.example/k?a=b", nil)
+			if err := sign(&Signer{Service: "s3", Region: set, Credentials: testKeys, Now: v.Now}, req); err != nil {
+				t.Fatal(err)
+			}
+			r := httptest.NewRequest("GET", req.URL.String(), nil)
+			r.Header = req.Header
+			_, err := v.Verify(r)
+			if want := map[bool]string{true: "", false: map[string]string{"header": codeHeaderMalformed, "presign": codeQueryMalformed}[kind]}[covered]; codeOf(err) != want {
+				t.Errorf("%s %q: %v, want %q", kind, set, err, want)
+			}
+			if !covered {
+				continue
+			}
+			v.Region = ""
+			if _, err := v.Verify(r); err != nil {
+				t.Errorf("%s %q for any region: %v", kind, set, err)
+			}
+			v.Lookup = keysFor(Credentials{AccessKeyID: testID, SecretAccessKey: testSecret + "x"})
+			if _, err := v.Verify(r); codeOf(err) != codeSignature {
+				t.Errorf("%s %q with another secret: %v", kind, set, err)
+			}
+			v.Lookup = keysFor(testKeys)
+			for what, change := range map[string]struct {
+				do   func(r *http.Request)
+				code string
+			}{
+				"set widened":           {func(r *http.Request) { r.Header["X-Amz-Region-Set"] = []string{"*,a"} }, codeSignature},
+				"set gone":              {func(r *http.Request) { delete(r.Header, "X-Amz-Region-Set") }, codeHeaderMalformed},
+				"set empty":             {func(r *http.Request) { r.Header["X-Amz-Region-Set"] = []string{" "} }, codeHeaderMalformed},
+				"set long":              {func(r *http.Request) { r.Header["X-Amz-Region-Set"] = []string{strings.Repeat("*,", maxCredential)} }, codeHeaderMalformed},
+				"two sets":              {func(r *http.Request) { r.Header["X-Amz-Region-Set"] = []string{"*", "*"} }, codeHeaderMalformed},
+				"set unsigned":          {func(r *http.Request) { replaceHeader(r, ";x-amz-region-set", "") }, codeAccessDenied},
+				"a region in the scope": {func(r *http.Request) { replaceHeader(r, "/s3/", "/us-west-2/s3/") }, codeHeaderMalformed},
+				"other DER":             {func(r *http.Request) { replaceHeader(r, "Signature=30", "Signature=31") }, codeSignature},
+				"no hex":                {func(r *http.Request) { replaceHeader(r, "Signature=30", "Signature=3g") }, codeSignature},
+				"more":                  {func(r *http.Request) { replaceHeader(r, "Signature=30", "Signature=0030") }, codeSignature},
+			} {
+				if kind == "presign" {
+					break
+				}
+				c := r.Clone(r.Context())
+				change.do(c)
+				if _, err := v.Verify(c); codeOf(err) != change.code {
+					t.Errorf("%q, %s: %v, want %s", set, what, err, change.code)
+				}
+			}
+			if kind == "presign" {
+				c := r.Clone(r.Context())
+				c.RequestURI = strings.Replace(c.RequestURI, "X-Amz-Region-Set", "X-Amz-Region-Sat", 1)
+				if _, err := v.Verify(c); codeOf(err) != codeQueryMalformed {
+					t.Errorf("%q without its parameter: %v", set, err)
+				}
+			}
+		}
+	}
+}
+
+func replaceHeader(r *http.Request, old, new string) {
+	r.Header["Authorization"] = []string{strings.Replace(r.Header.Get("Authorization"), old, new, 1)}
+}
+
+// An old key of the cache does not outlive its secret.
+func TestVerifyChangedSecret(t *testing.T) {
+	v := docsVerifier()
+	for range 2 {
+		if _, err := v.Verify(mustReceive(t, string(wireOf(docsGet)))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	changed := docsKeys()
+	changed.SecretAccessKey = "another"
+	v.Lookup = keysFor(changed)
+	if _, err := v.Verify(mustReceive(t, string(wireOf(docsGet)))); codeOf(err) != codeSignature {
+		t.Error(err)
+	}
+}
+
+// S3 Express has a token of its own; its CreateSession still takes the usual one.
+func TestVerifyS3Express(t *testing.T) {
+	keys := docsKeys()
+	keys.SessionToken = "session"
+	v := docsVerifier()
+	v.Lookup = keysFor(keys)
+	for _, test := range []struct {
+		header, query, code string
+	}{
+		{header: "X-Amz-S3session-Token: session"},
+		{header: "X-Amz-Security-Token: session"},
+		{header: "X-Amz-S3session-Token: session\nX-Amz-Security-Token: session", code: codeToken},
+		{header: "X-Amz-S3session-Token: other", code: codeToken},
+		{query: "X-Amz-S3session-Token=session"},
+		{query: "X-Amz-S3session-Token=other", code: codeToken},
+	} {
+		text := docsPresigned
+		if test.header != "" {
+			text = strings.Replace(docsGet, "Range: bytes=0-9", test.header, 1)
+			names := "host;x-amz-content-sha256;x-amz-date"
+			for line := range strings.SplitSeq(test.header, "\n") {
+				name, _, _ := strings.Cut(line, ":")
+				names += ";" + strings.ToLower(name)
+			}
+			text = strings.Replace(text, "host;range;x-amz-content-sha256;x-amz-date", names, 1)
+		} else {
+			text = strings.Replace(text, "&X-Amz-Signature", "&"+test.query+"&X-Amz-Signature", 1)
+		}
+		text = strings.NewReplacer("/s3/", "/s3express/", "%2Fs3%2F", "%2Fs3express%2F").Replace(text)
+		if test.code == "" {
+			text = resign(t, v, keys.SecretAccessKey, text)
+		}
+		if _, err := v.Verify(mustReceive(t, string(wireOf(text)))); codeOf(err) != test.code {
+			t.Errorf("%s%s: %v, want %q", test.header, test.query, err, test.code)
+		}
+	}
+}
+
+// A Date header, in either form, where there is no X-Amz-Date.
+func TestVerifyDate(t *testing.T) {
+	for _, date := range []string{"20130524T000000Z", "Fri, 24 May 2013 00:00:00 GMT"} {
+		text := strings.Replace(strings.Replace(sqsPost, "X-Amz-Date: 20130524T000000Z", "Date: "+date, 1), "host;x-amz-date", "date;host", 1)
+		v := docsVerifier()
+		text = resign(t, v, docsKeys().SecretAccessKey, text)
+		if got, err := v.Verify(mustReceive(t, string(wireOf(text)))); err != nil || !got.Time.Equal(docsTime) {
+			t.Errorf("%s: %v %v", date, got, err)
+		}
+		if _, err := v.Verify(mustReceive(t, string(wireOf(strings.Replace(text, "Date: "+date, "Date: Friday", 1))))); codeOf(err) != codeHeaderMalformed {
+			t.Error(err)
+		}
+	}
+}
+
+// Requests that no server makes.
+func TestVerifyOddRequests(t *testing.T) {
+	v := docsVerifier()
+	for name, test := range map[string]struct {
+		r    *http.Request
+		code string
+	}{
+		"empty":            {&http.Request{}, codeURI},
+		"opaque":           {&http.Request{URL: &url.URL{Scheme: "mailto", Opaque: "a@b"}}, codeURI},
+		"relative":         {&http.Request{URL: &url.URL{Path: "a"}}, codeURI},
+		"no headers":       {&http.Request{URL: &url.URL{Path: "/"}}, codeAccessDenied},
+		"nil body":         {&http.Request{RequestURI: "/", Header: http.Header{"Authorization": nil}}, codeAccessDenied},
+		"empty value":      {&http.Request{RequestURI: "/", Header: http.Header{"Authorization": {""}}}, codeRequest},
+		"lower-case names": {&http.Request{RequestURI: "/", Header: http.Header{"authorization": {"x"}}}, codeAccessDenied},
+	} {
+		if _, err := v.Verify(test.r); codeOf(err) != test.code {
+			t.Errorf("%s: %v, want %s", name, err, test.code)
+		}
+	}
+	r := mustReceive(t, string(wireOf(docsGet)))
+	r.Header["x-amz-date"] = r.Header["X-Amz-Date"]
+	if _, err := v.Verify(r); codeOf(err) != codeArgument {
+		t.Errorf("a header under two spellings: %v", err)
+	}
+	// By the URL, where there is no RequestURI.
+	r = mustReceive(t, string(wireOf(docsGet)))
+	r.RequestURI = ""
+	if _, err := v.Verify(r); err != nil {
+		t.Error(err)
+	}
+}
+
+// Headers that net/http keeps apart, as other signers sign them.
+func TestVerifySignedConnectionHeaders(t *testing.T) {
+	text := strings.Replace(sqsPost, "Content-Length: 5\n", "Transfer-Encoding: chunked\nUser-Agent: x\nExpect: 100-continue\n", 1)
+	text = strings.Replace(text, "hello", "5\r\nhello\r\n0\r\n\r\n", 1)
+	text = strings.Replace(text, "=host;", "=expect;host;transfer-encoding;user-agent;", 1)
+	v := docsVerifier()
+	text = resign(t, v, docsKeys().SecretAccessKey, text)
+	if _, body, err := verifyAll(v, mustReceive(t, string(wireOf(text)))); err != nil || body != "hello" {
+		t.Errorf("%q %v", body, err)
+	}
+	text = resign(t, v, docsKeys().SecretAccessKey, strings.Replace(sqsPost, "=host;", "=content-length;host;", 1))
+	r := mustReceive(t, string(wireOf(text)))
+	if _, _, err := verifyAll(v, r); err != nil {
+		t.Error(err)
+	}
+	// As over HTTP/2 without the header.
+	r = mustReceive(t, string(wireOf(text)))
+	delete(r.Header, "Content-Length")
+	if _, _, err := verifyAll(v, r); err != nil {
+		t.Error(err)
+	}
+	r.ContentLength = 4
+	r.Body = io.NopCloser(strings.NewReader("hello"))
+	if _, err := v.Verify(r); codeOf(err) != codeSignature {
+		t.Error(err)
+	}
+}
