@@ -2,6 +2,7 @@ package awsauth
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -316,7 +317,7 @@ func refuseChunk() error {
 // next reads a chunk's header, and all of a signed chunk. After the last it returns
 // io.EOF.
 func (d *chunkDecoder) next() error {
-	line, err := d.line(false)
+	line, err := d.line()
 	if err != nil {
 		return err
 	}
@@ -396,7 +397,7 @@ func (d *chunkDecoder) end() error {
 	got := make(map[string]string, len(d.promised))
 	signature := ""
 	for {
-		line, err := d.line(true)
+		line, err := d.line()
 		if err != nil {
 			return err
 		}
@@ -404,9 +405,10 @@ func (d *chunkDecoder) end() error {
 			break
 		}
 		name, value, ok := strings.Cut(line, ":")
-		name, value = strings.ToLower(name), strings.Trim(value, " \t")
+		// minio-go ends a value in \n\r\n, which S3 takes.
+		name, value = strings.ToLower(name), strings.Trim(value, " \t\n")
 		_, again := got[name]
-		if !ok || again || signature != "" {
+		if !ok || again || signature != "" || !isFieldValue(value) {
 			return refuseTrailer()
 		}
 		if name == trailerSignatureName && d.signed {
@@ -417,10 +419,6 @@ func (d *chunkDecoder) end() error {
 			return refuseTrailer()
 		}
 		got[name] = value
-	}
-	// minio-go sends one empty line more than AWS documents, which S3 takes.
-	if more, err := d.r.Peek(2); err == nil && string(more) == "\r\n" {
-		d.r.Discard(2)
 	}
 	if _, err := d.r.ReadByte(); err == nil {
 		return refuseChunk()
@@ -455,24 +453,21 @@ func refuseTrailer() error {
 	return refuse(codeTrailer, "The request contained trailing data that was not well-formed or did not conform to our published schema.")
 }
 
-// line reads a line without its end. Only in the trailer may it end in a bare \n, as
-// minio-go has it.
-func (d *chunkDecoder) line(bare bool) (string, error) {
-	line, err := d.r.ReadSlice('\n')
-	if err == bufio.ErrBufferFull {
-		return "", refuseChunk()
+// line reads a line up to its \r\n, which it leaves out.
+func (d *chunkDecoder) line() (string, error) {
+	var line []byte
+	for {
+		part, err := d.r.ReadSlice('\n')
+		line = append(line, part...)
+		switch {
+		case err == bufio.ErrBufferFull || len(line) > maxChunkLine:
+			return "", refuseChunk()
+		case err != nil:
+			return "", d.incomplete(err)
+		case bytes.HasSuffix(line, []byte("\r\n")):
+			return string(line[:len(line)-2]), nil
+		}
 	}
-	if err != nil {
-		return "", d.incomplete(err)
-	}
-	s := string(line[:len(line)-1])
-	if trimmed, ok := strings.CutSuffix(s, "\r"); ok {
-		return trimmed, nil
-	}
-	if !bare {
-		return "", refuseChunk()
-	}
-	return s, nil
 }
 
 // lineEnd reads the end of a chunk.

@@ -98,7 +98,7 @@ type chunker struct {
 	key            []byte // AWS4-HMAC-SHA256
 	signing        *signingKey
 	scope, prev    string
-	signed, legacy bool // legacy: as minio-go ends lines
+	signed, legacy bool // legacy: as minio-go ends a trailer
 }
 
 func (c *chunker) sign(kind, what string) string {
@@ -132,7 +132,7 @@ func (c *chunker) encode(trailers map[string]string, chunks ...string) string {
 	}
 	lines, end := "", "\r\n"
 	if c.legacy {
-		end = "\n"
+		end = "\n\r\n"
 	}
 	for _, name := range slices.Sorted(maps.Keys(trailers)) {
 		lines += name + ":" + trailers[name] + "\n"
@@ -140,9 +140,6 @@ func (c *chunker) encode(trailers map[string]string, chunks ...string) string {
 	}
 	if c.signed && trailers != nil {
 		b.WriteString("x-amz-trailer-signature:" + c.sign("TRAILER", hexSum(lines)) + "\r\n")
-		if c.legacy {
-			b.WriteString("\r\n")
-		}
 	}
 	b.WriteString("\r\n")
 	return b.String()
@@ -380,6 +377,7 @@ func TestVerifyChunksRefused(t *testing.T) {
 			return strings.TrimSuffix(b, "\r\n") + "x-amz-trailer-signature:00\r\n\r\n"
 		}, code: codeTrailer},
 		{name: "trailers without end", payload: unsigned, length: "5", names: "x-a", edit: func(b string) string { return b[:len(b)-2] + "x-a:" + strings.Repeat("a", 1<<20) }, code: codeIncompleteBody},
+		{name: "a line end in a trailer", payload: unsigned, length: "5", names: "x-a", trailers: map[string]string{"x-a": "b\nc"}, code: codeTrailer},
 		{name: "a promised trailer twice", payload: unsigned, length: "5", names: "x-a,X-A", code: codeTrailer},
 		{name: "a promised signature", payload: unsigned, length: "5", names: "x-amz-trailer-signature", code: codeTrailer},
 		{name: "a promised name that is none", payload: unsigned, length: "5", names: "x a", code: codeTrailer},
