@@ -1,10 +1,12 @@
 package awsauthtest
 
 import (
+	"context"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -13,7 +15,6 @@ import (
 	"time"
 
 	"github.com/go-awsauth/awsauth"
-	"github.com/go-awsauth/awsauth/internal/reference"
 )
 
 // STS is the Security Token Service with the actions AssumeRole,
@@ -184,31 +185,38 @@ func (f *STS) authenticate(r *http.Request) (identity, error) {
 		return refuse("MissingAuthenticationToken", "Request is missing Authentication Token")
 	}
 	var who identity
-	var expires time.Time
-	verifier := reference.Verifier{Now: f.now, Secret: func(id string) (secret, token string, ok bool) {
+	verifier := awsauth.Verifier{Now: f.now, Lookup: func(_ context.Context, id string) (awsauth.Credentials, error) {
 		if s, ok := f.issued[id]; ok {
-			who, expires = s.who, s.expires
-			return s.keys.SecretAccessKey, s.keys.SessionToken, true
+			who = s.who
+			s.keys.Expires = s.expires
+			return s.keys, nil
+		}
+		if id != f.Caller.AccessKeyID {
+			return awsauth.Credentials{}, awsauth.ErrNoCredentials
 		}
 		who = identity{"arn:aws:iam::123456789012:user/test", "AIDATESTEXAMPLE", "123456789012"}
-		return f.Caller.SecretAccessKey, f.Caller.SessionToken, id == f.Caller.AccessKeyID
+		return f.Caller, nil
 	}}
-	res, err := verifier.Verify(r)
-	var refusal *reference.Error
+	got, err := verifier.Verify(r)
+	if err == nil {
+		_, err = io.Copy(io.Discard, r.Body) // it was read for r.Form, and is checked now
+	}
+	var refusal *awsauth.VerifyError
 	switch errors.As(err, &refusal); {
 	case err == nil:
+	case refusal == nil:
+		return identity{}, err
 	case refusal.Code == "InvalidAccessKeyId", refusal.Code == "InvalidToken":
 		return refuse("InvalidClientTokenId", "The security token included in the request is invalid.")
-	case refusal.Code == "AuthorizationHeaderMalformed", refusal.Code == "AuthorizationQueryParametersError":
+	case refusal.Code == "ExpiredToken":
+		return refuse("ExpiredToken", "The security token included in the request is expired")
+	case refusal.Code == "AuthorizationHeaderMalformed", refusal.Code == "AuthorizationQueryParametersError", refusal.Code == "InvalidRequest":
 		return identity{}, &stsError{http.StatusBadRequest, "IncompleteSignature", refusal.Message}
 	default:
 		return refuse("SignatureDoesNotMatch", refusal.Message)
 	}
-	switch {
-	case res.Service != "sts" || f.Region != "" && res.Region != f.Region:
+	if got.Service != "sts" || f.Region != "" && got.Region != f.Region {
 		return refuse("SignatureDoesNotMatch", "Credential should be scoped to a valid region and to the service sts.")
-	case !expires.IsZero() && !f.now().Before(expires):
-		return refuse("ExpiredToken", "The security token included in the request is expired")
 	}
 	return who, nil
 }
