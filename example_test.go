@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"time"
@@ -73,6 +75,59 @@ func ExampleSigner_Presign() {
 	// &X-Amz-Expires=86400
 	// &X-Amz-SignedHeaders=host
 	// &X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404
+}
+
+// A handler that lets only signed requests through.
+func ExampleVerifier() {
+	verifier := &awsauth.Verifier{
+		Service: "execute-api",
+		Region:  "eu-west-1",
+		Lookup: func(ctx context.Context, accessKeyID string) (awsauth.Credentials, error) {
+			if accessKeyID != keys.AccessKeyID { // or ask a database
+				return awsauth.Credentials{}, awsauth.ErrNoCredentials
+			}
+			return keys, nil
+		},
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
+		verified, err := verifier.Verify(r)
+		var body []byte
+		if err == nil {
+			body, err = io.ReadAll(r.Body) // which checks it
+		}
+		var refusal *awsauth.VerifyError
+		switch {
+		case errors.As(err, &refusal):
+			http.Error(w, refusal.Code+": "+refusal.Message, refusal.StatusCode())
+		case err != nil:
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		default:
+			fmt.Fprintf(w, "%s from %s\n", body, verified.AccessKeyID)
+		}
+	}))
+	defer server.Close()
+
+	signer := &awsauth.Signer{Service: "execute-api", Region: "eu-west-1"}
+	for _, creds := range []awsauth.Credentials{keys, {AccessKeyID: keys.AccessKeyID, SecretAccessKey: "another"}} {
+		req, err := http.NewRequest("POST", server.URL+"/hello", strings.NewReader("hello"))
+		if err != nil {
+			panic(err)
+		}
+		if err := signer.Sign4(req, creds); err != nil {
+			panic(err)
+		}
+		resp, err := server.Client().Do(req)
+		if err != nil {
+			panic(err)
+		}
+		defer resp.Body.Close()
+		body, _ := io.ReadAll(resp.Body)
+		fmt.Printf("%d %s", resp.StatusCode, body)
+	}
+	// Output:
+	// 200 hello from AKIAIOSFODNN7EXAMPLE
+	// 403 SignatureDoesNotMatch: The request signature we calculated does not match the signature you provided. Check your key and signing method.
 }
 
 func ExampleCache() {

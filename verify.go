@@ -27,13 +27,17 @@ import (
 // It keeps the keys that it derived, up to 2,048 of them, so one Verifier for many
 // requests is faster than many.
 //
-// It does not remember signatures: whoever sees a request can send it again, with
-// the same method, URL and signed headers, until MaxSkew has passed or the URL has
-// expired. TLS and requests that may be repeated are the remedy. Nor does it check
-// what is not signed: headers that Verified.SignedHeaders does not name, and a body
-// whose Verified.Payload is UnsignedPayload. Content-MD5 and checksum headers (those
-// that are not trailers of an aws-chunked body) are not held against the body, and
-// browser forms with a POST policy are not read.
+// What it leaves to its user:
+//
+//   - Replays. It does not remember signatures: whoever sees a request can send it
+//     again until MaxSkew has passed, or the URL has expired.
+//   - What is not signed: headers that Verified.SignedHeaders does not name, and a body
+//     whose Verified.Payload is UnsignedPayload.
+//   - The path, for services other than those of S3: their signatures go over it
+//     without dot segments and repeated slashes, so that /a/../b passes as /b. Decide by
+//     the path without them, as http.ServeMux does. For S3 they are part of the key.
+//   - Content-MD5 and checksum headers, which are not held against the body (trailers of
+//     an aws-chunked body are), browser forms with a POST policy, and event streams.
 type Verifier struct {
 	// Lookup returns the credentials that an access key ID stands for. Only the
 	// secret, the token and Expires of them count. An error that is
