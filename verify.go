@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -61,7 +62,19 @@ type Verifier struct {
 	// Now tells the time. nil: time.Now.
 	Now func() time.Time
 
-	keys keyCache
+	lazy atomic.Pointer[keyCache] // a pointer, which prints without the secrets in it
+}
+
+// Format prints the service and the region, and nothing else.
+func (v *Verifier) Format(f fmt.State, verb rune) {
+	fmt.Fprintf(f, "awsauth.Verifier{%q, %q}", v.Service, v.Region)
+}
+
+func (v *Verifier) keys() *keyCache {
+	if v.lazy.Load() == nil {
+		v.lazy.CompareAndSwap(nil, new(keyCache))
+	}
+	return v.lazy.Load()
 }
 
 // Verified is what a good signature says.
@@ -114,7 +127,7 @@ func (e *VerifyError) Format(f fmt.State, verb rune) { io.WriteString(f, e.Error
 // StatusCode returns the HTTP status that AWS answers with.
 func (e *VerifyError) StatusCode() int {
 	switch e.Code {
-	case codeAccessDenied, codeUnknownKey, codeSignature, codeSkewed:
+	case codeAccessDenied, codeUnknownKey, codeSignature, codeSkewed, codeChunkSize:
 		return http.StatusForbidden
 	case codeMissingLength:
 		return http.StatusLengthRequired
@@ -170,7 +183,8 @@ const (
 // request without one is taken by its URL. Anything that changes the host or signed
 // headers on the way, such as a proxy, breaks the signature.
 //
-// An error is a *[VerifyError], and the request is then as it was. On success req.Body checks what was signed as it is read:
+// An error is a *[VerifyError], and the request is then as it was. On success
+// req.Body checks what was signed as it is read:
 //
 //   - With a digest in X-Amz-Content-Sha256, Read returns a *VerifyError in place of
 //     io.EOF where the body is not the signed one. An empty body is checked at once.
@@ -202,8 +216,8 @@ func (v *Verifier) Verify(req *http.Request) (*Verified, error) {
 	return &c.Verified, nil
 }
 
-// A verification is one request on its way through Verify. The request itself stays as it
-// is until assign.
+// A verification is one request on its way through Verify. The request itself stays
+// as it is until assign.
 type verification struct {
 	Verified
 	req       *http.Request
@@ -576,7 +590,7 @@ func (c *verification) checkKey(v *Verifier, now time.Time) *VerifyError {
 	if c.Algorithm == algorithm4 {
 		id = keyID{secret: keys.SecretAccessKey, day: c.day, region: c.Region, service: c.Service}
 	}
-	c.key = verifyKey{c.Algorithm, v.keys.key(id)}
+	c.key = verifyKey{c.Algorithm, v.keys().key(id)}
 	complete, refusal := c.appendCanonical()
 	if refusal != nil {
 		return refusal

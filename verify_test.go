@@ -710,6 +710,30 @@ func TestVerifyChangedSecret(t *testing.T) {
 	}
 }
 
+// Neither a Verifier nor a refusal prints a secret, inside of other values either.
+func TestVerifierPrints(t *testing.T) {
+	v := docsVerifier()
+	if _, err := v.Verify(mustReceive(t, string(wireOf(docsGet)))); err != nil {
+		t.Fatal(err)
+	}
+	// As a part of another struct, where fmt can't call methods of the pointer.
+	var app struct {
+		V    Verifier
+		Name string
+	}
+	app.V.Lookup, app.V.Now = v.Lookup, v.Now
+	if _, err := app.V.Verify(mustReceive(t, string(wireOf(docsGet)))); err != nil {
+		t.Fatal(err)
+	}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
+		for _, value := range []any{v, []*Verifier{v}, struct{ V *Verifier }{v}, struct{ V any }{v}, &app} {
+			if s := fmt.Sprintf(verb, value); strings.Contains(s, docsKeys().SecretAccessKey) || strings.Contains(s, fmt.Sprintf("%x", docsKeys().SecretAccessKey)) {
+				t.Errorf("%s: %s", verb, s)
+			}
+		}
+	}
+}
+
 // S3 Express has a token of its own; its CreateSession still takes the usual one.
 func TestVerifyS3Express(t *testing.T) {
 	keys := docsKeys()
