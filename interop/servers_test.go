@@ -5,8 +5,10 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/pem"
 	"encoding/xml"
 	"errors"
@@ -141,6 +143,12 @@ type answer struct {
 func (s *server) send(t *testing.T, req *http.Request) *answer {
 	t.Helper()
 	resp, err := s.Client.Do(req)
+	for tries := 0; err != nil && tries < 3 && req.GetBody != nil; tries++ {
+		// A server that refuses before it has read the body may break the connection.
+		if req.Body, err = req.GetBody(); err == nil {
+			resp, err = s.Client.Do(req)
+		}
+	}
 	if err != nil {
 		t.Fatalf("%s: %v", s.Name, err)
 	}
@@ -168,52 +176,59 @@ func (s *server) send(t *testing.T, req *http.Request) *answer {
 	return a
 }
 
+// gap returns what the server does otherwise with a request than S3, if anything. A
+// kind such as "list, presigned" has the gaps of "list" too.
+func (s *server) gap(kind, name string) *otherwise {
+	group, _, _ := strings.Cut(kind, ",")
+	for _, kind := range []string{kind, group} {
+		if o, ok := gaps[s.Kind][kind+": "+name]; ok {
+			return &o
+		}
+	}
+	return nil
+}
+
 // accept sends a signed request that has to be accepted. It is counted under kind;
 // kind and name together say which of the server's gaps it may meet.
 func (s *server) accept(t *testing.T, kind, name string, req *http.Request) *answer {
 	t.Helper()
-	a := s.send(t, req)
-	ok := a.StatusCode < 300
-	switch why := gaps[s.Kind][kind+": "+name]; {
-	case ok && why == "":
-		count(s, kind, accepted)
-	case ok:
-		t.Errorf("%s: %s: %s: accepted, as it should be: it is among the gaps no more (%s)", s.Name, kind, name, why)
-	case why != "":
-		count(s, kind, gap)
-	default:
-		count(s, kind, wrong)
-		t.Errorf("%s: %s: %s: refused with %d %s: %s %s\n%s", s.Name, kind, name, a.StatusCode, a.Code, req.Method, req.URL, a.Body)
-	}
-	return a
+	return s.expect(t, kind, name, req, asAccepted, func(a *answer) bool { return a.StatusCode < 300 })
 }
 
 // refuse sends a request that has to be refused, with one of the codes. It is
 // counted as in accept.
 func (s *server) refuse(t *testing.T, kind, name string, req *http.Request, codes ...string) *answer {
 	t.Helper()
+	return s.expect(t, kind, name, req, asRefused, func(a *answer) bool {
+		return a.StatusCode >= 400 && a.StatusCode < 500 && slices.Contains(codes, a.Code)
+	})
+}
+
+func (s *server) expect(t *testing.T, kind, name string, req *http.Request, outcome int, right func(*answer) bool) *answer {
+	t.Helper()
 	a := s.send(t, req)
-	refused := a.StatusCode >= 400 && a.StatusCode < 500 && slices.Contains(codes, a.Code)
-	switch why := gaps[s.Kind][kind+": "+name]; {
-	case refused && why == "":
-		count(s, kind, refusal)
-	case refused:
-		t.Errorf("%s: %s: %s: refused, as it should be: it is among the gaps no more (%s)", s.Name, kind, name, why)
-	case why != "" && a.StatusCode < 300:
-		count(s, kind, gap)
+	o := s.gap(kind, name)
+	switch {
+	case o == nil && right(a):
+	case o != nil && !right(a) && a.Code == o.code:
+		outcome = asGap
+	case o != nil && right(a):
+		outcome = asWrong
+		t.Errorf("%s: %s: %s: this is among the gaps and is none (%s)", s.Name, kind, name, o.why)
 	default:
-		count(s, kind, wrong)
-		t.Errorf("%s: %s: %s: %d %q, want a refusal with one of %q: %s %s\n%s", s.Name, kind, name, a.StatusCode, a.Code, codes, req.Method, req.URL, a.Body)
+		outcome = asWrong
+		t.Errorf("%s: %s: %s: %d %q: %s %s\n%.500s", s.Name, kind, name, a.StatusCode, a.Code, req.Method, req.URL, a.Body)
 	}
+	count(s, kind, outcome)
 	return a
 }
 
 // outcomes of a request.
 const (
-	accepted = iota // as it should be
-	refusal         // as it should be
-	gap             // one of the server's known ones
-	wrong
+	asAccepted = iota // as it should be
+	asRefused         // as it should be
+	asGap             // one of the server's known ones
+	asWrong
 )
 
 // counts are the requests by server, kind and outcome.
@@ -239,7 +254,7 @@ func report(w io.Writer) {
 		return
 	}
 	line := func(server, kind string, n [4]int) {
-		fmt.Fprintf(w, "%-16s %-32s %6d %9d %8d %6d %6d\n", server, kind, n[0]+n[1]+n[2]+n[3], n[accepted], n[refusal], n[gap], n[wrong])
+		fmt.Fprintf(w, "%-16s %-32s %6d %9d %8d %6d %6d\n", server, kind, n[0]+n[1]+n[2]+n[3], n[asAccepted], n[asRefused], n[asGap], n[asWrong])
 	}
 	fmt.Fprintf(w, "%-16s %-32s %6s %9s %8s %6s %6s\n", "server", "kind", "sent", "accepted", "refused", "gaps", "wrong")
 	keys := slices.SortedFunc(maps.Keys(counts.by), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
@@ -384,17 +399,12 @@ func freeAddress() (string, error) {
 	return l.Addr().String(), nil
 }
 
-// newClient makes a server's client. It trusts what is in roots, "" being for plain
-// http.
+// newClient makes a server's client, which trusts the certificates in roots.
 func newClient(roots []byte) *http.Client {
-	transport := &http.Transport{ForceAttemptHTTP2: true}
-	if roots != nil {
-		pool := x509.NewCertPool()
-		pool.AppendCertsFromPEM(roots)
-		transport.TLSClientConfig = &tls.Config{RootCAs: pool}
-	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(roots)
 	return &http.Client{
-		Transport:     transport,
+		Transport:     &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, ClientSessionCache: tls.NewLRUClientSessionCache(0)}},
 		Timeout:       time.Minute,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -444,8 +454,8 @@ const iamStore = `{
 	}}
 }`
 
-// startVersitygw starts versitygw's IAM service, and its gateway twice: with
-// temporary keys from there, and over TLS.
+// startVersitygw starts versitygw's IAM service, and its gateway over plain http and
+// over TLS.
 func startVersitygw() ([]*server, error) {
 	path, err := tool(".", "versitygw", "this takes some 200 s")
 	if err != nil {
@@ -477,7 +487,7 @@ func startVersitygw() ([]*server, error) {
 	for i, args := range [][]string{
 		{"iam", "--dir", "iam", "--private-ports", socket},
 		{"--iam-standalone-endpoint", socket, "posix", "data"},
-		{"--cert", filepath.Join(dir, "cert.pem"), "--key", filepath.Join(dir, "key.pem"), "posix", "tls"},
+		{"--cert", filepath.Join(dir, "cert.pem"), "--key", filepath.Join(dir, "key.pem"), "--iam-standalone-endpoint", socket, "posix", "tls"},
 	} {
 		if address[i], err = freeAddress(); err != nil {
 			return nil, err
@@ -490,7 +500,7 @@ func startVersitygw() ([]*server, error) {
 	iam := "http://" + address[0]
 	return []*server{
 		{Name: "versitygw", Kind: "versitygw", URL: "http://" + address[1], STS: iam, IAM: iam, Region: serverRegion, Keys: serverKeys, Session: sessionKeys, Client: newClient(nil)},
-		{Name: "versitygw, TLS", Kind: "versitygw", URL: "https://" + address[2], Region: serverRegion, Keys: serverKeys, Client: newClient(cert)},
+		{Name: "versitygw, TLS", Kind: "versitygw", URL: "https://" + address[2], Region: serverRegion, Keys: serverKeys, Session: sessionKeys, Client: newClient(cert)},
 	}, nil
 }
 
@@ -530,6 +540,10 @@ func startMinio() ([]*server, error) {
 		{Name: "minio", Kind: "minio", URL: "http://" + address[0], Client: newClient(nil)},
 		{Name: "minio, HTTP/2", Kind: "minio", URL: "https://" + address[1], Client: newClient(cert)},
 	}
+	// Where it may choose, it takes HTTP/1.1.
+	transport := all[1].Client.Transport.(*http.Transport)
+	transport.Protocols = new(http.Protocols)
+	transport.Protocols.SetHTTP2(true)
 	for _, s := range all {
 		s.STS, s.Region, s.Keys = s.URL, serverRegion, serverKeys
 		// It listens before it can tell keys.
@@ -548,4 +562,9 @@ func startMinio() ([]*server, error) {
 		}
 	}
 	return all, nil
+}
+
+func hexSHA256(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:])
 }
