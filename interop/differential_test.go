@@ -316,6 +316,7 @@ func query(t *testing.T, req *http.Request) url.Values {
 type judge struct {
 	url, service string
 	keys         awsauth.Credentials
+	server       *server                                // where the requests are to be counted
 	ask          func(*testing.T, *http.Request) string // returns the error code, or "" where it accepts
 }
 
@@ -327,7 +328,7 @@ func versitygw(t *testing.T) *judge {
 		t.Fatal(err)
 	}
 	s := all[0]
-	return &judge{url: s.bucket(t), service: "s3", keys: s.Keys, ask: func(t *testing.T, req *http.Request) string { return s.send(t, req).Code }}
+	return &judge{url: s.bucket(t), service: "s3", keys: s.Keys, server: s, ask: func(t *testing.T, req *http.Request) string { return s.send(t, req).Code }}
 }
 
 // byTheBook is a judge for all services, over HTTP/1.1 and HTTP/2: it is written from
@@ -454,7 +455,18 @@ func TestFaults(t *testing.T) {
 					req.RequestURI = ""
 					code = j.ask(t, req)
 				}
-				switch refused := code != ""; {
+				refused := code != ""
+				if j.server != nil {
+					kind, outcome := "signed by "+by.name, asAccepted
+					if refused {
+						outcome = asRefused
+					}
+					if refused != slices.Contains(c.of, by.name) {
+						outcome = asWrong
+					}
+					count(j.server, kind, outcome)
+				}
+				switch {
 				case refused != slices.Contains(c.of, by.name):
 					t.Errorf("%s: %s, presigned %v: %s says %q: %s", c.name, by.name, presign, c.judge, code, req.URL)
 				case refused && !presign:
