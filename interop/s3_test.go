@@ -62,7 +62,10 @@ func oddKeys() []string {
 func TestOddKeys(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *server) {
 	keys:
-		for _, key := range oddKeys() {
+		for i, key := range oddKeys() {
+			if s.Name == "versitygw, TLS" && i%4 != 0 {
+				continue // the same bytes as without TLS
+			}
 			bucket := s.bucket(t)
 			at := object(t, bucket, key)
 			var upper, lower strings.Builder // every byte escaped
