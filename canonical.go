@@ -249,7 +249,7 @@ func (m *message) readHeaders(skip func(string) bool, presign bool) error {
 			continue // nothing is sent
 		}
 		switch name {
-		case "Authorization", "X-Amz-Date", "X-Amz-Region-Set", "X-Amz-Security-Token":
+		case "Authorization", "X-Amz-Date", "X-Amz-Region-Set", "X-Amz-Security-Token", "X-Amz-S3session-Token":
 			m.replaces = true
 			m.oddNames = m.oddNames || key != name
 			continue

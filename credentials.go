@@ -27,7 +27,7 @@ var ErrNoCredentials = errors.New("awsauth: no credentials")
 type Credentials struct {
 	AccessKeyID     string
 	SecretAccessKey string
-	SessionToken    string    // "": long-term keys, no token is sent
+	SessionToken    string    // "": long-term keys, no token is sent; to S3 Express: that of CreateSession
 	Expires         time.Time // zero: they do not expire
 }
 

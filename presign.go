@@ -115,7 +115,9 @@ func (m *message) appendToken(q []byte) []byte {
 	if m.creds.SessionToken == "" {
 		return q
 	}
-	q = append(q, "&X-Amz-Security-Token="...)
+	q = append(q, '&')
+	q = append(q, m.tokenName()...)
+	q = append(q, '=')
 	return appendEscaped(q, m.creds.SessionToken, 0)
 }
 
@@ -123,7 +125,7 @@ func (m *message) appendToken(q []byte) []byte {
 func isSignatureParam(name []byte) bool {
 	switch string(name) {
 	case "X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires",
-		"X-Amz-Region-Set", "X-Amz-Security-Token", "X-Amz-SignedHeaders", "X-Amz-Signature":
+		"X-Amz-Region-Set", "X-Amz-Security-Token", "X-Amz-S3session-Token", "X-Amz-SignedHeaders", "X-Amz-Signature":
 		return true
 	}
 	return false

@@ -318,7 +318,7 @@ func (m *message) assignHeaders() {
 		set("X-Amz-Region-Set", m.region)
 	}
 	if m.creds.SessionToken != "" {
-		set("X-Amz-Security-Token", m.creds.SessionToken)
+		set(m.tokenName(), m.creds.SessionToken)
 	}
 	if m.sendPayload {
 		set("X-Amz-Content-Sha256", m.payload)
@@ -341,7 +341,7 @@ func (m *message) assignCommon() http.Header {
 	if m.oddNames {
 		for key := range h {
 			switch http.CanonicalHeaderKey(key) {
-			case "Authorization", "X-Amz-Date", "X-Amz-Region-Set", "X-Amz-Security-Token", "X-Amz-Content-Sha256":
+			case "Authorization", "X-Amz-Date", "X-Amz-Region-Set", "X-Amz-Security-Token", "X-Amz-S3session-Token", "X-Amz-Content-Sha256":
 				delete(h, key)
 			}
 		}
@@ -351,6 +351,7 @@ func (m *message) assignCommon() http.Header {
 		delete(h, "X-Amz-Date")
 		delete(h, "X-Amz-Region-Set")
 		delete(h, "X-Amz-Security-Token")
+		delete(h, "X-Amz-S3session-Token")
 		delete(h, "X-Amz-Content-Sha256")
 	}
 	return h

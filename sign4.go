@@ -97,7 +97,7 @@ func (m *message) signHeadersAt(st *state, now time.Time) {
 		m.addField("X-Amz-Region-Set", m.region)
 	}
 	if m.creds.SessionToken != "" {
-		m.addField("X-Amz-Security-Token", m.creds.SessionToken)
+		m.addField(m.tokenName(), m.creds.SessionToken)
 	}
 	if m.sendPayload {
 		m.addField("X-Amz-Content-Sha256", m.payload)
