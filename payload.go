@@ -35,8 +35,8 @@ const emptyHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b
 // m.sendPayload, whether a header says it too. Nothing that can fail comes after
 // it, since a body may have been read into memory.
 func (m *message) hashPayload(p Payload, presign bool) error {
-	if p != "" && p != UnsignedPayload {
-		return fmt.Errorf("awsauth: Payload %q is not one that this package signs: use \"\" or UnsignedPayload", string(p))
+	if p != "" && p != UnsignedPayload && p != StreamingEvents {
+		return fmt.Errorf("awsauth: Payload %q is not one that this package signs: use \"\", UnsignedPayload or StreamingEvents", string(p))
 	}
 	own := m.s3 || m.service == "aoss" // signing sets the header itself
 	if own && m.leftover(presign) {
