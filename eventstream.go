@@ -19,9 +19,8 @@ import (
 // cover the body, and signing does not read it.
 const StreamingEvents Payload = "STREAMING-AWS4-HMAC-SHA256-EVENTS"
 
-// maxEvent bounds the payload of one message, so that its lengths fit their 32
-// bits on all machines. Services take far less.
-const maxEvent = 1 << 30
+// maxEvent is the longest payload that a reader of event streams need take.
+const maxEvent = 24 << 20
 
 // An EventSigner signs the messages of one event stream, as Transcribe, Lex and
 // Bedrock have them over HTTP/2: each signature covers the one before it, so they
@@ -104,8 +103,8 @@ func (e *EventSigner) Sign(t time.Time, headers, payload []byte) []byte {
 
 // Message returns the message to send that carries payload, signed: in the event
 // stream encoding, with the headers :date and :chunk-signature. The payload is
-// itself a message in that encoding, the event; after the last event comes a message
-// with an empty payload, which ends the stream.
+// itself a message in that encoding, the event, of 24 MiB at most; after the last
+// event comes a message with an empty payload, which ends the stream.
 //
 // See https://docs.aws.amazon.com/transcribe/latest/dg/streaming-setting-up.html
 func (e *EventSigner) Message(payload []byte) ([]byte, error) {

@@ -81,6 +81,13 @@ func TestEvents(t *testing.T) {
 		}
 		same(t, "message", hex.EncodeToString(message), c.want)
 	}
+	prior := string(events.prior)
+	if message, err := events.Message(make([]byte, maxEvent+1)); message != nil || err == nil || string(events.prior) != prior {
+		t.Errorf("a message that is too long: %v", err)
+	}
+	if _, err := events.Message(make([]byte, maxEvent)); err != nil {
+		t.Error(err)
+	}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d"} {
 		if got := fmt.Sprintf(verb, events); got != "awsauth.EventSigner" {
 			t.Errorf("%s prints %s", verb, got)

@@ -67,6 +67,7 @@ func TestExpressTokenName(t *testing.T) {
 		{"GET", zonalBucket + "/key?session", "", session},
 		{"PUT", zonalBucket + "/?session", "", session},
 		{"GET", zonalBucket + "/key", "X-Amz-Copy-Source", session}, // copies are PUTs
+		{"POST", zonalBucket + "/key", "X-Amz-Copy-Source", session},
 		{"GET", "https://s3express-control--usw2-az1--x-s3.s3express-usw2-az1.us-west-2.amazonaws.com/key", "", session},
 		{"", zonalBucket + "/?session", "", iam},
 		{"GET", zonalBucket + "?session=", "", iam},
@@ -80,7 +81,7 @@ func TestExpressTokenName(t *testing.T) {
 		{"GET", "https://123456789012.s3express-control.us-west-2.amazonaws.com/v20180820/accesspoint", "", iam},
 		{"GET", "https://amzn-s3-demo-bucket.s3.us-west-2.amazonaws.com/key", "", iam},
 	} {
-		for _, presign := range []bool{false, true} {
+		for i, presign := range []bool{false, true, false, true} {
 			s := expressSigner()
 			req := expressRequest(t, c.method, c.url)
 			req.Method = c.method
@@ -88,8 +89,9 @@ func TestExpressTokenName(t *testing.T) {
 				req.Header[c.header] = []string{"/source/key"}
 			}
 			// What an earlier signature left goes, under either name and any spelling.
+			spelling := []string{"x-amz-s3session-token", "X-Amz-S3session-Token"}[i/2]
 			req.Header["X-Amz-Security-Token"] = []string{"old"}
-			req.Header["x-amz-s3session-token"] = []string{"old"}
+			req.Header[spelling] = []string{"old"}
 			req.URL.RawQuery += "&X-Amz-Security-Token=old&X-Amz-S3session-Token=old&X-Amz-Signature=old"
 			sign := s.Sign4
 			if presign {
