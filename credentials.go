@@ -29,6 +29,8 @@ type Credentials struct {
 	SecretAccessKey string
 	SessionToken    string    // "": long-term keys, no token is sent; to S3 Express: that of CreateSession
 	Expires         time.Time // zero: they do not expire
+
+	unsigned bool // what Anonymous returns
 }
 
 // A Provider is a source of credentials.
@@ -55,6 +57,22 @@ func (c Credentials) Retrieve(context.Context) (Credentials, error) {
 	return c, nil
 }
 
+// Anonymous is the [Provider] of requests that are not to be signed, such as those
+// for public data. A [Transport] sends them as they are. Sign4 and its like remove
+// the headers of an earlier signature, and else do what they do to a request for a
+// signature; a URL can't be presigned so. Nothing but Anonymous makes a request
+// unsigned: empty credentials are an error. It may end a chain:
+//
+//	Chain{Env{}, &EC2Role{}, Anonymous{}}
+type Anonymous struct{}
+
+// Retrieve returns credentials that no signature is made with.
+func (Anonymous) Retrieve(context.Context) (Credentials, error) {
+	return Credentials{unsigned: true}, nil
+}
+
+func (c *Credentials) anonymous() bool { return c.unsigned && *c == Credentials{unsigned: true} }
+
 // Format prints the access key ID and nothing else, whatever the verb.
 func (c Credentials) Format(f fmt.State, verb rune) { io.WriteString(f, c.redacted()) }
 
@@ -63,12 +81,17 @@ func (c Credentials) Format(f fmt.State, verb rune) { io.WriteString(f, c.redact
 func (c Credentials) MarshalText() ([]byte, error) { return []byte(c.redacted()), nil }
 
 func (c Credentials) redacted() string {
+	if c.anonymous() {
+		return "awsauth.Anonymous{}"
+	}
 	return "awsauth.Credentials{" + c.AccessKeyID + ", secret not shown}"
 }
 
 // check refuses keys that no request can be signed with.
 func (c *Credentials) check() error {
 	switch {
+	case c.anonymous():
+		return nil
 	case c.AccessKeyID == "" && c.SecretAccessKey == "":
 		return errors.New("awsauth: empty credentials: set AccessKeyID and SecretAccessKey")
 	case c.AccessKeyID == "":

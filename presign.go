@@ -50,6 +50,9 @@ func (m *message) presign(s *Signer, req *http.Request, expires time.Duration, c
 	if err := m.retrieve(s, req, creds); err != nil {
 		return err
 	}
+	if m.creds.anonymous() {
+		return errors.New("awsauth: Anonymous can't presign a URL: use the URL as it is, or credentials")
+	}
 	now := s.now()
 	if end := m.creds.Expires; !end.IsZero() {
 		if expires = min(expires, end.Sub(now.Round(0))); expires < time.Second {

@@ -305,6 +305,9 @@ func (m *message) retrieve(s *Signer, req *http.Request, given []Provider) (err 
 // assignHeaders puts a header signature into the request.
 func (m *message) assignHeaders() {
 	h := m.assignCommon()
+	if m.creds.anonymous() {
+		return
+	}
 	// One array for all values; each slice ends at its value, so that a later
 	// Header.Add does not write into the next.
 	all := make([]string, 0, 5)

@@ -62,7 +62,7 @@ func (m *message) signHeaders(s *Signer, req *http.Request, creds []Provider, al
 	if err := m.choose(algorithm); err != nil {
 		return err
 	}
-	if err := m.retrieve(s, req, creds); err != nil {
+	if err := m.retrieve(s, req, creds); err != nil || m.creds.anonymous() {
 		return err
 	}
 	if err := m.hashPayload(s.Payload, false); err != nil {
