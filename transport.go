@@ -547,11 +547,21 @@ func failedDial(err error) bool {
 // reply.
 func brokenConn(err error) bool {
 	var op *net.OpError
+	var stream streamError
 	var timeout net.Error
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.As(err, &op) && (op.Op == "read" || op.Op == "write") ||
-		errors.As(err, &timeout) && timeout.Timeout()
+		errors.As(err, &stream) || errors.As(err, &timeout) && timeout.Timeout()
 }
+
+// A streamError has the fields of golang.org/x/net/http2.StreamError, by which
+// net/http lets its own be found with errors.As.
+type streamError struct {
+	StreamID, Code uint32
+	Cause          error
+}
+
+func (streamError) Error() string { return "awsauth: an HTTP/2 stream was reset" }
 
 // discard ends a reply that is not used. A connection can serve again only if its
 // reply was read to the end.
