@@ -81,7 +81,10 @@ var temporaryKeys = Credentials{AccessKeyID: testID, SecretAccessKey: testSecret
 type counts struct{ opened, closed atomic.Int32 }
 
 // body returns r as a body that is counted.
-func (c *counts) body(r io.Reader) *countedBody { c.opened.Add(1); return &countedBody{Reader: r, n: c} }
+func (c *counts) body(r io.Reader) *countedBody {
+	c.opened.Add(1)
+	return &countedBody{Reader: r, n: c}
+}
 
 type countedBody struct {
 	io.Reader
@@ -699,7 +702,7 @@ func TestTransportManyAtOnce(t *testing.T) {
 	if testing.Short() {
 		each = 5
 	}
-	const life = 250 * time.Millisecond
+	const life = time.Second
 	var issued, accepted, busy atomic.Int64
 	keys := func(n int64) Credentials {
 		return Credentials{AccessKeyID: fmt.Sprint("KEY", n), SecretAccessKey: fmt.Sprint("secret", n), SessionToken: fmt.Sprint("token", n)}
@@ -770,8 +773,8 @@ func TestTransportManyAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if n := accepted.Load(); n != int64(goroutines*each) || busy.Load() == 0 {
-		t.Errorf("%d accepted of %d", n, goroutines*each)
+	if n := accepted.Load(); n != int64(goroutines*each) || busy.Load() == 0 || issued.Load() < 2 {
+		t.Errorf("%d accepted of %d, %d keys", n, goroutines*each, issued.Load())
 	}
 	t.Logf("%d accepted, %d answered 503, %d keys issued", accepted.Load(), busy.Load(), issued.Load())
 }
@@ -819,4 +822,314 @@ func TestTransportLargeFile(t *testing.T) {
 	if _, err := f.Stat(); !errors.Is(err, os.ErrClosed) {
 		t.Error("the file was left open")
 	}
+}
+
+// A server whose clock is off is met by one more request, the first time; and so is
+// one, or a client, whose clock has been set right.
+func TestClockSkew(t *testing.T) {
+	for _, http2 := range []bool{false, true} {
+		for _, method := range []string{"GET", "HEAD", "PUT"} {
+			for _, skew := range []time.Duration{20 * time.Minute, -20 * time.Minute, 50 * 365 * 24 * time.Hour} {
+				noLeak(t)
+				arrived, age := 0, ""
+				server := func() time.Time { return time.Now().Add(skew) }
+				verifier := testVerifier("s3", testToken)
+				verifier.Now = func() time.Time { return server() }
+				base := internet(t, http2, func(w http.ResponseWriter, r *http.Request) {
+					arrived++
+					_, err := verifier.Verify(r)
+					w.Header().Set("Date", server().UTC().Format(http.TimeFormat))
+					if age != "" {
+						w.Header().Set("Age", age)
+					}
+					if err != nil {
+						w.WriteHeader(403)
+						code, _, _ := strings.Cut(err.Error(), ":")
+						fmt.Fprintf(w, "<Error><Code>%s</Code></Error>", code)
+					}
+				})
+				tr := &Transport{Base: base, Signer: &Signer{Service: "s3", Region: "eu-west-1", Credentials: temporaryKeys}}
+				send := func(what string, want, status int) {
+					t.Helper()
+					arrived = 0
+					var body io.Reader
+					if method == "PUT" {
+						body = strings.NewReader("hello")
+					}
+					req, _ := http.NewRequest(method, "https://h.example/k", body)
+					resp, err := tr.RoundTrip(req)
+					if err != nil {
+						t.Fatal(err)
+					}
+					io.Copy(io.Discard, resp.Body)
+					if resp.Body.Close(); arrived != want || resp.StatusCode != status {
+						t.Errorf("%s, %s, %v: %d requests, status %d", what, method, skew, arrived, resp.StatusCode)
+					}
+				}
+				tr.NoSkewCorrection = true
+				send("off", 1, 403)
+				tr.NoSkewCorrection = false
+				age = "0"
+				send("from a cache", 1, 403)
+				age = ""
+				send("first", 2, 200)
+				send("second", 1, 200)
+				age = "1200"
+				send("known, from a cache", 1, 200)
+				age = ""
+				tr.NoSkewCorrection = true
+				send("known, but off", 1, 403)
+				tr.NoSkewCorrection = false
+				server = time.Now
+				send("healed", 2, 200)
+				send("healthy", 1, 200)
+				if len(tr.skews.m) != 0 {
+					t.Error("a skew is kept of a server that has none")
+				}
+				if testing.Short() && skew > 0 {
+					break
+				}
+			}
+		}
+	}
+}
+
+// A skewed server that answers as it is told, and what it was sent.
+type skewedServer struct {
+	clock   time.Duration // of its Date, before ours
+	refuse  string        // the error code; "-": none, and no code
+	status  int           // of a refusal
+	edit    func(*http.Response)
+	signed  []time.Duration // the times of the requests, before ours
+	always  bool            // refuses whatever the time
+	servers []string
+}
+
+func (s *skewedServer) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		r.Body.Close()
+	}
+	signed, _ := time.Parse(dateFormat, r.Header.Get("X-Amz-Date"))
+	s.signed = append(s.signed, time.Until(signed).Round(time.Minute))
+	s.servers = append(s.servers, r.URL.Scheme+" "+r.URL.Host)
+	resp := &http.Response{StatusCode: 200, Header: http.Header{"Date": {time.Now().Add(s.clock).UTC().Format(http.TimeFormat)}}}
+	if s.always || s.refuse != "" && (time.Until(signed)-s.clock).Abs() > time.Minute {
+		resp.StatusCode = cmp.Or(s.status, 403)
+		resp.Body = io.NopCloser(strings.NewReader("<Error><Code>" + s.refuse + "</Code></Error>"))
+	}
+	if s.edit != nil {
+		s.edit(resp)
+	}
+	return resp, nil
+}
+
+func TestClockSkewRules(t *testing.T) {
+	const m = time.Minute
+	header := func(name, value string) func(*http.Response) {
+		return func(r *http.Response) { r.Header.Set(name, value) }
+	}
+	errorType := func(code string) func(*http.Response) {
+		return func(r *http.Response) {
+			if r.StatusCode != 200 {
+				r.Body = io.NopCloser(strings.NewReader(`{"message":"no"}`))
+				r.Header.Set("X-Amzn-Errortype", code+":http://internal.amazon.com/")
+			}
+		}
+	}
+	for _, test := range []struct {
+		name   string
+		server skewedServer
+		tr     *Transport // nil: the zero value
+		env    string
+		once   bool            // the body can't be sent again
+		want   []time.Duration // the times of the first request, and of the second
+		next   []time.Duration
+	}{
+		{name: "RequestTimeTooSkewed", server: skewedServer{clock: 20 * m, refuse: "RequestTimeTooSkewed"}, want: []time.Duration{0, 20 * m}, next: []time.Duration{20 * m}},
+		{name: "RequestExpired", server: skewedServer{clock: 5 * m, refuse: "RequestExpired", status: 400}, want: []time.Duration{0, 5 * m}, next: []time.Duration{5 * m}},
+		{name: "RequestInTheFuture", server: skewedServer{clock: -5 * m, refuse: "RequestInTheFuture"}, want: []time.Duration{0, -5 * m}, next: []time.Duration{-5 * m}},
+		{name: "InvalidSignatureException", server: skewedServer{clock: 20 * m, refuse: "-", edit: errorType("InvalidSignatureException")}, want: []time.Duration{0, 20 * m}, next: []time.Duration{20 * m}},
+		{name: "SignatureDoesNotMatch", server: skewedServer{clock: 20 * m, refuse: "SignatureDoesNotMatch"}, want: []time.Duration{0, 20 * m}, next: []time.Duration{20 * m}},
+		{name: "AuthFailure", server: skewedServer{clock: 20 * m, refuse: "AuthFailure", status: 401}, want: []time.Duration{0, 20 * m}, next: []time.Duration{20 * m}},
+		{name: "AccessDeniedException", server: skewedServer{clock: 20 * m, refuse: "AccessDeniedException", status: 400}, want: []time.Duration{0, 20 * m}, next: []time.Duration{20 * m}},
+		{name: "no code", server: skewedServer{clock: 20 * m, refuse: " "}, want: []time.Duration{0, 20 * m}, next: []time.Duration{20 * m}},
+		{name: "no code, 400", server: skewedServer{clock: 20 * m, refuse: " ", status: 400}, want: []time.Duration{0}},
+		{name: "another code", server: skewedServer{clock: 20 * m, refuse: "AccessDenied"}, want: []time.Duration{0}, next: []time.Duration{0}},
+		{name: "another status", server: skewedServer{clock: 20 * m, refuse: "RequestTimeTooSkewed", status: 404}, want: []time.Duration{0}},
+		{name: "not refused", server: skewedServer{clock: 20 * m}, want: []time.Duration{0}, next: []time.Duration{0}},
+		{name: "three minutes", server: skewedServer{clock: 3 * m, refuse: "RequestTimeTooSkewed"}, want: []time.Duration{0}},
+		{name: "Age", server: skewedServer{clock: 20 * m, refuse: "RequestTimeTooSkewed", edit: header("Age", "0")}, want: []time.Duration{0}, next: []time.Duration{0}},
+		{name: "no Date", server: skewedServer{clock: 20 * m, refuse: "RequestTimeTooSkewed", edit: header("Date", "")}, want: []time.Duration{0}},
+		{name: "bad Date", server: skewedServer{clock: 20 * m, refuse: "RequestTimeTooSkewed", edit: header("Date", "2026-01-01")}, want: []time.Duration{0}},
+		{name: "off", server: skewedServer{clock: 20 * m, refuse: "RequestTimeTooSkewed"}, tr: &Transport{NoSkewCorrection: true}, want: []time.Duration{0}},
+		{name: "off by the environment", server: skewedServer{clock: 20 * m, refuse: "RequestTimeTooSkewed"}, env: "True", want: []time.Duration{0}},
+		{name: "not off by the environment", server: skewedServer{clock: 20 * m, refuse: "RequestTimeTooSkewed"}, env: "false", want: []time.Duration{0, 20 * m}},
+		{name: "Attempts is 1", server: skewedServer{clock: 20 * m, refuse: "RequestTimeTooSkewed"}, tr: &Transport{Attempts: 1}, want: []time.Duration{0, 20 * m}},
+		{name: "Date of a proxy", server: skewedServer{clock: 20 * m, refuse: "SignatureDoesNotMatch", always: true}, want: []time.Duration{0, 20 * m}, next: []time.Duration{0, 20 * m}},
+		{name: "refused for good", server: skewedServer{clock: 20 * m, refuse: "RequestTimeTooSkewed", always: true}, want: []time.Duration{0, 20 * m}, next: []time.Duration{0, 20 * m}},
+		{name: "not again, certain", server: skewedServer{clock: 20 * m, refuse: "RequestTimeTooSkewed"}, once: true, want: []time.Duration{0}, next: []time.Duration{20 * m}},
+		{name: "not again, uncertain", server: skewedServer{clock: 20 * m, refuse: "SignatureDoesNotMatch"}, once: true, want: []time.Duration{0}, next: []time.Duration{0}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Setenv("AWS_DISABLE_CLOCK_SKEW_CORRECTION", test.env)
+			synctest.Test(t, func(t *testing.T) {
+				tr := test.tr
+				if tr == nil {
+					tr = new(Transport)
+				}
+				tr.Base, tr.Signer = &test.server, &Signer{Service: "s3", Region: "eu-west-1", Credentials: testKeys}
+				send := func(want []time.Duration) {
+					test.server.signed = nil
+					req, _ := http.NewRequest("PUT", "https://h.example/k", strings.NewReader("x"))
+					if test.once {
+						req.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
+						req.Body, req.GetBody = io.NopCloser(readOnceBody("x")), nil
+					}
+					resp, err := tr.RoundTrip(req)
+					if err != nil || !slices.Equal(test.server.signed, want) {
+						t.Errorf("signed at %v, want %v: %v, %v", test.server.signed, want, resp, err)
+					}
+				}
+				send(test.want)
+				if test.next != nil {
+					send(test.next)
+				}
+			})
+		})
+	}
+}
+
+// What one server says of the time counts for that server alone, and plain http
+// does not speak for https.
+func TestClockSkewIsPerServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &skewedServer{clock: 20 * time.Minute, refuse: "RequestTimeTooSkewed"}
+		tr := &Transport{Base: s, Signer: &Signer{Service: "s3", Region: "eu-west-1", Credentials: testKeys}}
+		for _, u := range []string{"http://rogue.example/", "http://rogue.example/again"} {
+			req, _ := http.NewRequest("GET", u, nil)
+			if _, err := tr.RoundTrip(req); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.refuse, s.signed = "", nil
+		for _, u := range []string{"http://rogue.example/", "https://rogue.example/", "http://rogue.example:81/", "https://other.example/"} {
+			req, _ := http.NewRequest("GET", u, nil)
+			if _, err := tr.RoundTrip(req); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if want := []time.Duration{20 * time.Minute, 0, 0, 0}; !slices.Equal(s.signed, want) {
+			t.Errorf("signed at %v, want %v", s.signed, want)
+		}
+	})
+}
+
+// A known skew is corrected by every reply that tells the time.
+func TestClockSkewHeals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const m = time.Minute
+		s := &skewedServer{clock: 20 * m, refuse: "RequestTimeTooSkewed"}
+		tr := &Transport{Base: s, Signer: &Signer{Service: "s3", Region: "eu-west-1", Credentials: testKeys}}
+		send := func(want ...time.Duration) {
+			t.Helper()
+			s.signed = nil
+			req, _ := http.NewRequest("GET", "https://h.example/", nil)
+			if _, err := tr.RoundTrip(req); err != nil || !slices.Equal(s.signed, want) {
+				t.Errorf("signed at %v, want %v: %v", s.signed, want, err)
+			}
+		}
+		send(0, 20*m)
+		s.refuse = ""
+		s.clock = 19*m + 30*time.Second
+		send(20 * m) // a drift that is left alone
+		send(20 * m)
+		s.clock = 10 * m
+		s.edit = func(r *http.Response) { r.Header.Set("Age", "600") }
+		send(20 * m)
+		send(20 * m)
+		s.edit = func(r *http.Response) { r.StatusCode = 404 }
+		send(20 * m)
+		s.edit = nil
+		send(10 * m)
+		s.clock = 2 * m
+		send(10 * m)
+		send(0)
+		if len(tr.skews.m) != 0 {
+			t.Error("a skew is kept of a server that has none")
+		}
+
+		// A reply that proves nothing: the server was not asked.
+		s.clock, s.refuse = 20*m, "RequestTimeTooSkewed"
+		busy := 0
+		s.edit = func(r *http.Response) {
+			if r.StatusCode == 200 {
+				r.StatusCode = 503
+				if busy++; busy == 2 {
+					s.always = true // and then refuses
+				}
+			}
+		}
+		send(0, 20*m, 20*m, 20*m)
+		if len(tr.skews.m) != 0 {
+			t.Error("learnt from a 503")
+		}
+	})
+}
+
+// A reply that took long may have been dated at any time in between.
+func TestClockSkewOfSlowReplies(t *testing.T) {
+	const m = time.Minute
+	for _, test := range []struct {
+		before, after time.Duration // of the reply's date, in its way
+		want          time.Duration
+		ok            bool
+	}{
+		{0, 0, 0, true},
+		{10 * m, 0, 0, true}, // dated as it began
+		{0, 10 * m, 0, true},
+		{5 * m, 5 * m, 0, true},
+		{0, 15 * m, 0, true},
+		{0, 15*m + 1, 0, false},
+		{15 * m, m, 0, false},
+		{10 * m, -30 * m, 0, false}, // it was before it began: the clock was set
+		{-20 * m, 20 * m, -20 * m, true},
+		{-20 * m, 30 * m, -20 * m, true},
+		{30 * m, -20 * m, 20 * m, true},
+		{20 * m, -10 * m, 10 * m, true},
+	} {
+		date := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+		e := exchange{s: &Signer{Now: func() time.Time { return date.Add(test.after) }}, began: date.Add(-test.before)}
+		got, ok := e.measure(&http.Response{Header: http.Header{"Date": {date.Format(http.TimeFormat)}}})
+		if ok != test.ok || got != test.want {
+			t.Errorf("%v before, %v after: %v, %v", test.before, test.after, got, ok)
+		}
+	}
+}
+
+// The expiry of credentials is judged by the server's clock, as the server does.
+func TestClockSkewAndExpiry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const m = time.Minute
+		creds := testKeys
+		for _, c := range []struct {
+			clock, life time.Duration
+			ok          bool
+		}{{-20 * m, -10 * m, true}, {-20 * m, -30 * m, false}, {20 * m, 10 * m, false}, {20 * m, 30 * m, true}} {
+			s := &skewedServer{clock: c.clock, refuse: "RequestTimeTooSkewed"}
+			tr := &Transport{Base: s, Signer: &Signer{Service: "s3", Region: "eu-west-1", Credentials: ProviderFunc(func(context.Context) (Credentials, error) { return creds, nil })}}
+			send := func() error {
+				req, _ := http.NewRequest("GET", "https://h.example/", nil)
+				_, err := tr.RoundTrip(req)
+				return err
+			}
+			creds.Expires = time.Time{}
+			if err := send(); err != nil {
+				t.Fatal(err)
+			}
+			creds.Expires = time.Now().Add(c.life)
+			if err := send(); (err == nil) != c.ok {
+				t.Errorf("clock %v, life %v: %v", c.clock, c.life, err)
+			}
+		}
+	})
 }
