@@ -159,7 +159,7 @@ func TestRedirectsUnprotected(t *testing.T) {
 			found = leaks(r)
 			return
 		}
-		http.Redirect(w, r, "https://evil.example/", 307)
+		http.Redirect(w, r, "https://evil.example/", http.StatusTemporaryRedirect)
 	})
 	req, _ := http.NewRequest("GET", "https://bucket.example/", nil)
 	if err := (&Signer{Service: "s3", Region: "eu-west-1"}).Sign4(req, temporaryKeys); err != nil {
@@ -237,7 +237,7 @@ func TestCheckRedirectStops(t *testing.T) {
 	requests := 0
 	base := internet(t, false, func(w http.ResponseWriter, r *http.Request) {
 		requests++
-		http.Redirect(w, r, "/", 302)
+		http.Redirect(w, r, "/", http.StatusFound)
 	})
 	_, err := (&http.Client{Transport: base, CheckRedirect: CheckRedirect}).Get("http://h.example/")
 	if err == nil || !strings.Contains(err.Error(), "stopped after 10 redirects") || requests != 10 {
