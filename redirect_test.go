@@ -448,12 +448,14 @@ func TestRegionRedirectOnce(t *testing.T) {
 // Buckets are told apart, by host or by path, and schemes.
 func TestBucketOf(t *testing.T) {
 	for u, want := range map[string]place{
-		"https://b.s3.amazonaws.com/dir/k": {"https", "b.s3.amazonaws.com", ""},
-		"http://b.s3.amazonaws.com/dir/k":  {"http", "b.s3.amazonaws.com", ""},
-		"https://s3.amazonaws.com/b/dir/k": {"https", "s3.amazonaws.com", "b"},
-		"https://s3.amazonaws.com/b":       {"https", "s3.amazonaws.com", "b"},
-		"https://s3.amazonaws.com":         {"https", "s3.amazonaws.com", ""},
-		"https://minio.example:9000/b/d/k": {"https", "minio.example:9000", "b"},
+		"https://b.s3.amazonaws.com/dir/k":                {"https", "b.s3.amazonaws.com", ""},
+		"http://b.s3.amazonaws.com/dir/k":                 {"http", "b.s3.amazonaws.com", ""},
+		"https://s3.amazonaws.com/b/dir/k":                {"https", "s3.amazonaws.com", "b"},
+		"https://s3.amazonaws.com/b":                      {"https", "s3.amazonaws.com", "b"},
+		"https://s3.amazonaws.com":                        {"https", "s3.amazonaws.com", ""},
+		"https://b.s3-fips.us-west-2.amazonaws.com/dir/k": {"https", "b.s3-fips.us-west-2.amazonaws.com", ""},
+		"https://s3-us-west-2.amazonaws.com/b/k":          {"https", "s3-us-west-2.amazonaws.com", "b"},
+		"https://minio.example:9000/b/d/k":                {"https", "minio.example:9000", "b"},
 	} {
 		req, _ := http.NewRequest("GET", u, nil)
 		if got := bucketOf(req); got != want {

@@ -701,8 +701,8 @@ func bucketOf(req *http.Request) place {
 	if req.Host != "" {
 		p.host = req.Host
 	}
-	// With the bucket in the host, each folder would be one more.
-	if _, _, err := lookup(p.host, "/"); err != nil || strings.HasPrefix(p.host, "s3") {
+	// Where the host names the bucket, the path begins with a folder in it.
+	if !strings.Contains(p.host, ".s3.") && !strings.Contains(p.host, ".s3-") {
 		p.bucket, _, _ = strings.Cut(strings.TrimPrefix(req.URL.Path, "/"), "/")
 	}
 	return p

@@ -372,6 +372,11 @@ func TestTransportTrailer(t *testing.T) {
 
 func TestTransportDefaults(t *testing.T) {
 	tr := &Transport{}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d"} {
+		if got := fmt.Sprintf(verb, &Transport{Signer: &Signer{Credentials: temporaryKeys}}); strings.Contains(got, testSecret) || strings.Contains(got, testToken) {
+			t.Errorf("%s prints %s", verb, got)
+		}
+	}
 	if tr.signer() != &standard || tr.base() != http.DefaultTransport {
 		t.Error("the zero Transport does not have the defaults")
 	}
