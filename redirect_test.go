@@ -79,22 +79,24 @@ func TestRedirects(t *testing.T) {
 		{name: "another customer's API", hops: []string{api, "https://evil99.execute-api.eu-west-1.amazonaws.com/end"}},
 		{name: "the same API", hops: []string{api, "/end"}, in: true, plain: true},
 	}
+	noLeak(t)
+	var serve http.HandlerFunc
+	base := internet(t, true, func(w http.ResponseWriter, r *http.Request) { serve(w, r) })
 	for _, test := range tests {
 		for _, status := range []int{301, 302, 303, 307, 308} {
 			for _, with := range []string{"Transport", "CheckRedirect"} {
 				t.Run(fmt.Sprint(test.name, "/", status, "/", with), func(t *testing.T) {
-					noLeak(t)
 					verifier := &reference.Verifier{Secret: func(id string) (string, string, bool) { return testSecret, testToken, id == testID }}
 					var arrived []*http.Request
 					var verdicts []error
-					base := internet(t, true, func(w http.ResponseWriter, r *http.Request) {
+					serve = func(w http.ResponseWriter, r *http.Request) {
 						_, err := verifier.Verify(r)
 						arrived, verdicts = append(arrived, r), append(verdicts, err)
 						if len(arrived) < len(test.hops) {
 							w.Header().Set("Location", test.hops[len(arrived)])
 							w.WriteHeader(status)
 						}
-					})
+					}
 					signer := &Signer{Credentials: temporaryKeys}
 					if strings.Contains(test.hops[0], ".example/") {
 						signer.Service, signer.Region = "s3", "eu-west-1"
