@@ -14,7 +14,7 @@ import (
 // AWS_CONTAINER_CREDENTIALS_FULL_URI, set to URL + Path, and
 // AWS_CONTAINER_AUTHORIZATION_TOKEN, set to AuthorizationToken.
 type Container struct {
-	Server
+	Fake
 
 	// Path is what it answers to. Other paths are 404.
 	Path string

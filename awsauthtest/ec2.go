@@ -20,7 +20,7 @@ import (
 // Code that you can't hand an endpoint finds it through the variable
 // AWS_EC2_METADATA_SERVICE_ENDPOINT, set to URL.
 type EC2Metadata struct {
-	Server
+	Fake
 
 	// Role is the name of the instance's role. "": it has none, and the service
 	// answers 404.

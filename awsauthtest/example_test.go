@@ -74,7 +74,7 @@ func ExampleSTS() {
 }
 
 // Keys of your own choice, that have expired.
-func ExampleServer_Change() {
+func ExampleFake_Change() {
 	fake := awsauthtest.NewEC2Metadata()
 	defer fake.Close()
 	fake.Change(func() {

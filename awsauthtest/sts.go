@@ -21,10 +21,10 @@ import (
 // AssumeRoleWithWebIdentity and GetCallerIdentity. Signatures are verified. Make
 // it with [NewSTS].
 //
-// Code that you can't hand an endpoint reaches it through [Server.Transport], or,
+// Code that you can't hand an endpoint reaches it through [Fake.Transport], or,
 // if it is an AWS SDK, through the variable AWS_ENDPOINT_URL_STS, set to URL.
 type STS struct {
-	Server
+	Fake
 
 	// Caller may sign requests, as arn:aws:iam::123456789012:user/test. So may
 	// the keys that the fake has given out, until they expire, as their role.

@@ -2,8 +2,8 @@
 //
 //	go run ./examples/quickstart
 //
-// needs nothing: it starts a server on the loopback interface that checks
-// signatures as S3 does, and stores and fetches an object there.
+// needs nothing: it starts a server on the loopback interface that stands for S3,
+// stores and fetches an object there, and says why it is refused when it is.
 //
 //	go run ./examples/quickstart https://bucket.s3.eu-central-1.amazonaws.com/key
 //
@@ -12,12 +12,9 @@
 package main
 
 import (
-	"cmp"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -25,6 +22,7 @@ import (
 	"time"
 
 	"github.com/go-awsauth/awsauth"
+	"github.com/go-awsauth/awsauth/awsauthtest"
 )
 
 func main() {
@@ -54,7 +52,7 @@ func fetch(out io.Writer, target string) error {
 		return err
 	}
 	resp, err := http.DefaultClient.Do(req)
-	if err := report(out, "get, signed", resp, err, ok); err != nil {
+	if err := report(out, "get, signed", req, resp, err, ok); err != nil {
 		return err
 	}
 
@@ -67,27 +65,21 @@ func fetch(out io.Writer, target string) error {
 	}
 	fmt.Fprintf(out, "presigned URL: %s\n", req.URL)
 	resp, err = http.Get(req.URL.String())
-	return report(out, "get, presigned", resp, err, ok)
+	return report(out, "get, presigned", req, resp, err, ok)
 }
 
 // walkThrough stores and fetches an object on a server of its own, and shows
 // what that server refuses.
 func walkThrough(out io.Writer) error {
-	keys := awsauth.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "known to this process only"}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	server := &http.Server{Handler: NewServer("us-east-1", keys)}
-	go server.Serve(listener)
+	server := awsauthtest.NewServer()
 	defer server.Close()
 
 	// The host is not AWS's, so the Signer says what it stands for.
-	signer := &awsauth.Signer{Service: "s3", Region: "us-east-1", Credentials: keys}
+	signer := &awsauth.Signer{Service: "s3", Region: "us-east-1", Credentials: server.Credentials}
 
 	// Any key will do: what is signed is what is sent.
-	u := url.URL{Scheme: "http", Host: listener.Addr().String(), Path: "/photos/2026/a+b (1).jpg"}
-	object, photo := u.String(), "not really a photo"
+	path := url.URL{Path: "/photos/2026/a+b (1).jpg"}
+	object, photo := server.URL+path.String(), "not really a photo"
 	fmt.Fprintf(out, "object: %s\n", object)
 
 	// Store it: finish the request, sign it, send it.
@@ -99,7 +91,7 @@ func walkThrough(out io.Writer) error {
 		return err
 	}
 	resp, err := http.DefaultClient.Do(req)
-	if err := report(out, "put, signed", resp, err, stored("")); err != nil {
+	if err := report(out, "put, signed", req, resp, err, stored("")); err != nil {
 		return err
 	}
 
@@ -112,7 +104,7 @@ func walkThrough(out io.Writer) error {
 		return err
 	}
 	resp, err = http.DefaultClient.Do(req)
-	if err := report(out, "get, signed", resp, err, stored(photo)); err != nil {
+	if err := report(out, "get, signed", req, resp, err, stored(photo)); err != nil {
 		return err
 	}
 
@@ -127,13 +119,13 @@ func walkThrough(out io.Writer) error {
 	presigned := req.URL.String()
 	fmt.Fprintf(out, "presigned URL: %s\n", presigned)
 	resp, err = http.Get(presigned)
-	if err := report(out, "get, presigned", resp, err, stored(photo)); err != nil {
+	if err := report(out, "get, presigned", req, resp, err, stored(photo)); err != nil {
 		return err
 	}
 
 	// The same URL, made to work for a week, does not work.
 	resp, err = http.Get(strings.Replace(presigned, "X-Amz-Expires=900", "X-Amz-Expires=604800", 1))
-	if err := report(out, "get, altered URL", resp, err, refused("SignatureDoesNotMatch")); err != nil {
+	if err := report(out, "get, altered URL", req, resp, err, refused("SignatureDoesNotMatch")); err != nil {
 		return err
 	}
 
@@ -142,33 +134,39 @@ func walkThrough(out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := signer.Sign4(req, awsauth.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "a guess"}); err != nil {
+	guess := server.Credentials
+	guess.SecretAccessKey = "a guess"
+	if err := signer.Sign4(req, guess); err != nil {
 		return err
 	}
 	resp, err = http.DefaultClient.Do(req)
-	return report(out, "get, wrong secret", resp, err, refused("SignatureDoesNotMatch"))
+	return report(out, "get, wrong secret", req, resp, err, refused("SignatureDoesNotMatch"))
 }
 
-// An answer is what came back: a code if the server refused, else content.
-type answer struct{ code, content string }
+// An answer is what came back: why the server refused, else content.
+type answer struct{ refusal, content string }
 
-func ok(a answer) bool { return a.code == "" }
+func ok(a answer) bool { return a.refusal == "" }
 
 func stored(content string) func(answer) bool {
 	return func(a answer) bool { return a == answer{content: content} }
 }
 
 func refused(code string) func(answer) bool {
-	return func(a answer) bool { return a.code == code }
+	return func(a answer) bool { return strings.Contains(a.refusal, " "+code+":") }
 }
 
-// report prints a line about one step. It is an error if the answer is not the
-// one wanted.
-func report(out io.Writer, step string, resp *http.Response, err error, wanted func(answer) bool) error {
+// report prints what came of one step, in which req was signed. It is an error if
+// the answer is not the one wanted.
+func report(out io.Writer, step string, req *http.Request, resp *http.Response, err error, wanted func(answer) bool) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", step, err)
 	}
 	defer resp.Body.Close()
+	var a answer
+	if why := awsauth.Diagnose(req, resp); why != nil {
+		a.refusal = why.Error()
+	}
 	// An object may be large; its beginning is enough to look at.
 	head, err := io.ReadAll(io.LimitReader(resp.Body, 1<<16))
 	if err != nil {
@@ -178,14 +176,10 @@ func report(out io.Writer, step string, resp *http.Response, err error, wanted f
 	if err != nil {
 		return fmt.Errorf("%s: %w", step, err)
 	}
-
-	a := answer{content: string(head)}
-	said := fmt.Sprintf("%s, %d bytes", resp.Status, int64(len(head))+rest)
-	if resp.StatusCode != http.StatusOK {
-		var refusal struct{ Code string }
-		xml.Unmarshal(head, &refusal) // a code if it is S3's error document
-		a.code = cmp.Or(refusal.Code, "no code")
-		said = resp.Status + ", " + a.code
+	said := a.refusal
+	if said == "" {
+		a.content = string(head)
+		said = fmt.Sprintf("%s, %d bytes", resp.Status, int64(len(head))+rest)
 	}
 	fmt.Fprintf(out, "%s: %s\n", step, said)
 	if !wanted(a) {
