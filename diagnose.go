@@ -271,9 +271,9 @@ func (d *diagnosis) beforeSending() string {
 		case redirected && changed:
 			return fmt.Sprintf("a redirect led from %s to %s, and the signature is for the first: ask the second itself, or sign anew in http.Client.CheckRedirect", place(d.req), place(d.sent))
 		case sig == nil:
-			return "between signing and sending " + d.sig.where() + " was removed: see which http.RoundTripper does that, or sign after it"
+			return "between signing and sending " + d.sig.where() + " was removed: see what does that, such as an http.RoundTripper, or sign after it"
 		case changed:
-			return "between signing and sending " + changes(d.diffs) + ": see which http.RoundTripper does that, or sign after it"
+			return "between signing and sending " + changes(d.diffs) + ": see what does that, such as an http.RoundTripper, or sign after it"
 		}
 	}
 	if d.sig.scope == "" || d.sig.names == nil || d.sig.signature == "" {
