@@ -127,7 +127,7 @@ func TestDiagnose(t *testing.T) {
 			r.Header.Set("Authorization", auth[:len(auth)-4]+"0000")
 		}, where: onlyS3, want: "on the way the signature itself was changed"},
 		{name: "the signature removed", way: delHeader("Authorization"), where: onlyAPI, want: "the signature did not arrive, or not whole, as when a proxy removes or changes the Authorization header; API Gateway"},
-		{name: "the signature removed, S3", way: delHeader("Authorization"), where: onlyS3, want: "access is denied to ASIASERVEREXAMPLE by a policy, and not for the signature (Access Denied: the request is not signed); S3 says this also where a proxy removes the signature"},
+		{name: "the signature removed, S3", way: delHeader("Authorization"), where: onlyS3, want: "access is denied to ASIASERVEREXAMPLE by a policy, and not for the signature (Access Denied); S3 says this also where a proxy removes the signature"},
 		{name: "the signature cut", way: func(r *http.Request) { r.Header.Set("Authorization", r.Header.Get("Authorization")[:120]) }, want: "the signature did not arrive, or not whole"},
 		{name: "the body changed", way: setBody("other"), where: onlyS3, want: "on the way the body was changed: its SHA-256 is not the one that was signed", lines: "\treceived: d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa"},
 		{name: "the body changed, API", way: setBody("other"), where: onlyAPI, want: "on the way the body was changed", lines: "\treceived: d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa"},

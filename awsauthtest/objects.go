@@ -43,11 +43,12 @@ func (x *exchange) serveObjects(w http.ResponseWriter, r *http.Request) {
 	store := &x.server.store
 	bucket, key := address(r)
 	for name := range r.URL.Query() {
-		switch {
-		case strings.HasPrefix(name, "X-Amz-"), strings.HasPrefix(name, "response-"), name == "x-id":
-		case key == "" && r.Method == http.MethodGet:
-		default: // a part of an upload, an ACL, a version …
-			fail(w, r, http.StatusNotImplemented, "NotImplemented", "A header or query you provided implies functionality that is not implemented: "+name)
+		switch name {
+		case "accelerate", "acl", "analytics", "attributes", "cors", "delete", "encryption", "inventory", "legal-hold", "lifecycle",
+			"location", "logging", "metrics", "notification", "object-lock", "ownershipControls", "partNumber", "policy",
+			"policyStatus", "publicAccessBlock", "replication", "requestPayment", "restore", "retention", "select", "tagging",
+			"torrent", "uploadId", "uploads", "versionId", "versioning", "versions", "website":
+			failNotImplemented(w, r, name)
 			return
 		}
 	}
@@ -96,7 +97,7 @@ func (x *exchange) serveObject(w http.ResponseWriter, r *http.Request, bucket, k
 		o.serve(w, r)
 	case http.MethodPut:
 		if r.Header.Get("X-Amz-Copy-Source") != "" {
-			fail(w, r, http.StatusNotImplemented, "NotImplemented", "A header you provided implies functionality that is not implemented: x-amz-copy-source")
+			failNotImplemented(w, r, "x-amz-copy-source")
 			return
 		}
 		o := newObject(r, x.now)
@@ -140,6 +141,10 @@ func address(r *http.Request) (bucket, key string) {
 
 func fail(w http.ResponseWriter, r *http.Request, status int, code, message string) {
 	writeS3Error(w, r, status, s3Error{Code: code, Message: message})
+}
+
+func failNotImplemented(w http.ResponseWriter, r *http.Request, what string) {
+	fail(w, r, http.StatusNotImplemented, "NotImplemented", "A header or query you provided implies functionality that is not implemented: "+what)
 }
 
 func failMethod(w http.ResponseWriter, r *http.Request) {
@@ -285,7 +290,7 @@ func listObjects(w http.ResponseWriter, r *http.Request, bucket string, objects 
 		StartAfter: query.Get("start-after"), EncodingType: query.Get("encoding-type"), ContinuationToken: query.Get("continuation-token"),
 	}
 	if query.Get("list-type") != "2" {
-		fail(w, r, http.StatusNotImplemented, "NotImplemented", "A query you provided implies functionality that is not implemented: only list-type=2 is")
+		failNotImplemented(w, r, "listing without list-type=2")
 		return
 	}
 	if text := query.Get("max-keys"); text != "" {

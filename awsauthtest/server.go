@@ -2,6 +2,7 @@ package awsauthtest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -156,15 +157,17 @@ const requestID = "0123456789ABCDEF"
 
 // A claim is what a request says of its signature.
 type claim struct {
-	keyID, region, service   string
-	date, signature, expires string
+	keyID, region, service          string
+	date, signature, expires, token string
 }
 
 func readClaim(r *http.Request) claim {
-	var credential string
 	query := r.URL.Query()
-	c := claim{date: query.Get("X-Amz-Date"), signature: query.Get("X-Amz-Signature"), expires: query.Get("X-Amz-Expires")}
-	credential = query.Get("X-Amz-Credential")
+	c := claim{
+		date: query.Get("X-Amz-Date"), signature: query.Get("X-Amz-Signature"), expires: query.Get("X-Amz-Expires"),
+		token: cmp.Or(query.Get("X-Amz-Security-Token"), r.Header.Get("X-Amz-Security-Token")),
+	}
+	credential := query.Get("X-Amz-Credential")
 	if auth := r.Header.Get("Authorization"); auth != "" {
 		c.date = r.Header.Get("X-Amz-Date")
 		_, rest, _ := strings.Cut(auth, " ")
@@ -231,6 +234,10 @@ type s3Error struct {
 const maxSkew = 15 * time.Minute
 
 func (x *exchange) refuseS3(w http.ResponseWriter, e *awsauth.VerifyError, c claim) {
+	if e.Code == "InvalidToken" && c.token == "" {
+		// S3 knows a temporary key together with its token alone.
+		e = &awsauth.VerifyError{Code: "InvalidAccessKeyId", Message: "The AWS Access Key Id you provided does not exist in our records."}
+	}
 	answer := s3Error{Code: e.Code, Message: e.Message}
 	serverTime := x.now.UTC().Format(time.RFC3339)
 	at, timeErr := time.Parse(amzDate, c.date)
@@ -255,6 +262,9 @@ func (x *exchange) refuseS3(w http.ResponseWriter, e *awsauth.VerifyError, c cla
 		answer.ClientComputedContentSHA256 = x.r.Header.Get("X-Amz-Content-Sha256")
 		answer.S3ComputedContentSHA256 = hex.EncodeToString(sum[:])
 	case "AccessDenied":
+		if c.signature == "" {
+			answer.Message = "Access Denied"
+		}
 		if message, names, ok := strings.Cut(e.Message, " which were not signed: "); ok {
 			answer.Message, answer.HeadersNotSigned = message+" which were not signed", names
 		}
