@@ -269,7 +269,7 @@ func (d *diagnosis) beforeSending() string {
 		}
 		switch changed := sig == nil || len(d.diffs) > 0; {
 		case redirected && changed:
-			return fmt.Sprintf("a redirect led from %s to %s, and the signature is for the first: ask the second itself, or sign anew in http.Client.CheckRedirect", place(d.req), place(d.sent))
+			return fmt.Sprintf("a redirect led from %s to %s, and the signature is for the first: ask the second itself, or sign anew in http.Client.CheckRedirect", address(d.req), address(d.sent))
 		case sig == nil:
 			return "between signing and sending " + d.sig.where() + " was removed: see what does that, such as an http.RoundTripper, or sign after it"
 		case changed:
@@ -497,8 +497,8 @@ func (d *diagnosis) quoted() string {
 	return " (" + shown(words) + ")"
 }
 
-// place is where a request goes, without what its query may hold.
-func place(req *http.Request) string {
+// address is where a request goes, without what its query may hold.
+func address(req *http.Request) string {
 	return shown(req.URL.Scheme + "://" + cmp.Or(req.Host, req.URL.Host) + req.URL.EscapedPath())
 }
 
