@@ -402,13 +402,22 @@ func compareLower(s, t string) int {
 // addField adds a signed header that signing sets, in its place.
 func (m *message) addField(name, value string) {
 	m.values[m.added] = value
+	m.insertField(field{name, m.values[m.added : m.added+1]})
+	m.added++
+}
+
+func (m *message) insertField(f field) {
 	at := len(m.order)
-	for at > 0 && compareLower(m.fields[m.order[at-1]].name, name) > 0 {
+	for at > 0 && compareLower(m.fields[m.order[at-1]].name, f.name) > 0 {
 		at--
 	}
 	m.order = slices.Insert(m.order, at, int32(len(m.fields)))
-	m.fields = append(m.fields, field{name, m.values[m.added : m.added+1]})
-	m.added++
+	m.fields = append(m.fields, f)
+}
+
+// removeField takes a header out of the signed ones.
+func (m *message) removeField(name string) {
+	m.order = slices.DeleteFunc(m.order, func(i int32) bool { return m.fields[i].name == name })
 }
 
 // appendCanonical appends the canonical request.

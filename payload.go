@@ -16,8 +16,8 @@ import (
 )
 
 // A Payload says how the body is signed, in the words that the
-// X-Amz-Content-Sha256 header has for it: UnsignedPayload, or "" for the SHA-256 of
-// the body. Another is an error.
+// X-Amz-Content-Sha256 header has for it: UnsignedPayload, one of the streams, or ""
+// for the SHA-256 of the body. Another is an error.
 type Payload string
 
 // UnsignedPayload leaves the body out of the signature, so that it need not be
@@ -25,6 +25,42 @@ type Payload string
 // protects the body: signing refuses it for plain http to any host but loopback. For
 // a presigned URL of S3 it is what goes anyhow.
 const UnsignedPayload Payload = "UNSIGNED-PAYLOAD"
+
+// A stream is signed in chunks as it is sent, so that a body of any length is read
+// once, in constant memory. S3 takes it, and servers that follow S3.
+//
+// Signing sets the request's Body, GetBody where it had one, ContentLength, and the
+// headers Content-Encoding, before whose own value it sets "aws-chunked", and
+// X-Amz-Decoded-Content-Length; 64 KiB and some are needed while the body is sent.
+// The length of the body has to be known: from ContentLength, from an io.Seeker,
+// or from X-Amz-Decoded-Content-Length. Where the body turns out to be shorter or
+// longer, reading it fails, and so does sending it. A request without a body is signed
+// as any other. One that was signed as a stream is signed as a stream again.
+//
+// A trailer has a checksum, with which S3 verifies and keeps the object. The header
+// X-Amz-Trailer chooses it: x-amz-checksum-crc32, which it is without the header,
+// x-amz-checksum-crc32c, x-amz-checksum-crc64nvme, x-amz-checksum-sha1 or
+// x-amz-checksum-sha256.
+//
+// These are for [Signer.Payload]. A word for a stream that the caller has set in
+// X-Amz-Content-Sha256 where Signer.Payload has none is used as it stands: the body
+// then has to be in chunks already. Presign has no streams.
+//
+// See https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html
+const (
+	// StreamingPayload has a signature for each chunk. With SigV4A it is sent as
+	// STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD.
+	StreamingPayload Payload = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
+
+	// StreamingPayloadTrailer has one for the trailer too. With SigV4A it is sent
+	// as STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER.
+	StreamingPayloadTrailer Payload = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
+
+	// StreamingUnsignedPayloadTrailer has a trailer and no signature but the
+	// request's. As UnsignedPayload it is refused for plain http to any host but
+	// loopback.
+	StreamingUnsignedPayloadTrailer Payload = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+)
 
 // maxBuffer is how much of a body that can be read only once is kept in memory.
 const maxBuffer = 32 << 20
@@ -35,12 +71,17 @@ const emptyHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b
 // m.sendPayload, whether a header says it too. Nothing that can fail comes after
 // it, since a body may have been read into memory.
 func (m *message) hashPayload(p Payload, presign bool) error {
-	if p != "" && p != UnsignedPayload && p != StreamingEvents {
-		return fmt.Errorf("awsauth: Payload %q is not one that this package signs: use \"\", UnsignedPayload or StreamingEvents", string(p))
+	_, _, streams := p.stream()
+	if p != "" && p != UnsignedPayload && p != StreamingEvents && !streams {
+		return fmt.Errorf("awsauth: Payload %q is not one that this package signs: use \"\", UnsignedPayload or one of the streams", string(p))
 	}
 	own := m.s3 || m.service == "aoss" // signing sets the header itself
-	if own && m.leftover(presign) {
+	if own && m.leftover(presign || streams) {
 		m.callerPayload = ""
+	}
+	p, err := m.readStream(p, presign)
+	if err != nil {
+		return err
 	}
 	switch {
 	case m.callerPayload != "":
@@ -53,6 +94,9 @@ func (m *message) hashPayload(p Payload, presign bool) error {
 	default:
 		m.sendPayload = own && !presign
 		return m.hashBody()
+	}
+	if strings.HasPrefix(m.payload, "STREAMING-AWS4-") && !strings.HasPrefix(m.payload, "STREAMING-"+m.algorithm+"-") {
+		return fmt.Errorf("awsauth: X-Amz-Content-Sha256 is %s, which does not go with a signature by %s: sign with the other algorithm, or let Signer.Payload make the chunks", m.payload, m.algorithm)
 	}
 	s3URL := presign && m.s3 // which has no other payload
 	if strings.Contains(m.payload, string(UnsignedPayload)) && !s3URL && !encrypted(m.url) && !loopback(m.url) {
@@ -67,14 +111,17 @@ func (m *message) hashPayload(p Payload, presign bool) error {
 // it says how the body is to be signed, and so does the digest of a body that
 // can't be read again.
 func (m *message) leftover(presign bool) bool {
-	h := m.req.Header
-	if h["X-Amz-Date"] == nil && h["Authorization"] == nil ||
-		len(m.callerPayload) != len(emptyHash) || strings.Trim(m.callerPayload, "0123456789abcdef") != "" {
+	if !m.dated() || len(m.callerPayload) != len(emptyHash) || strings.Trim(m.callerPayload, "0123456789abcdef") != "" {
 		return false
 	}
 	body := m.req.Body
 	_, seeks := body.(io.Seeker)
 	return presign || body == nil || body == http.NoBody || m.req.GetBody != nil || seeks
+}
+
+// dated reports whether the request has what a signature leaves.
+func (m *message) dated() bool {
+	return m.req.Header["X-Amz-Date"] != nil || m.req.Header["Authorization"] != nil
 }
 
 func encrypted(u *url.URL) bool { return u.Scheme == "https" || u.Scheme == "wss" }
@@ -234,5 +281,5 @@ func readOnce(req *http.Request) ([]byte, error) {
 }
 
 func tooLong() error {
-	return fmt.Errorf("awsauth: the body can be read only once and is longer than %d MiB: give it as an io.Seeker such as *os.File, set GetBody, or use Payload: UnsignedPayload over https", maxBuffer>>20)
+	return fmt.Errorf("awsauth: the body can be read only once and is longer than %d MiB: give it as an io.Seeker such as *os.File, set GetBody, use Payload: StreamingPayload for S3, or UnsignedPayload over https", maxBuffer>>20)
 }

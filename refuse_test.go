@@ -81,7 +81,7 @@ var refusals = []struct {
 	{name: "unknown payload", signer: &Signer{Service: "s3", Region: "eu-west-1", Payload: "SIGNED"}, want: `Payload "SIGNED"`},
 	{name: "unsigned payload over http", only: "header", url: "http://h.example/k", signer: &Signer{Service: "s3", Region: "eu-west-1", Payload: UnsignedPayload}, want: "use https"},
 	{name: "unsigned payload over http, not S3", url: "http://h.example/k", signer: &Signer{Service: "es", Region: "eu-west-1", Payload: UnsignedPayload}, want: "use https"},
-	{name: "unsigned stream over http", only: "header", url: "http://h.example/k", edit: func(r *http.Request) { r.Header.Set("X-Amz-Content-Sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER") }, want: "use https"},
+	{name: "unsigned stream over http", only: "header", url: "http://h.example/k", body: func() io.Reader { return strings.NewReader("0\r\n\r\n") }, edit: func(r *http.Request) { r.Header.Set("X-Amz-Content-Sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER") }, want: "use https"},
 	{name: "unsigned payload over http, by header", only: "header", url: "http://localhost.example/k", edit: func(r *http.Request) { r.Header.Set("x-amz-content-sha256", "UNSIGNED-PAYLOAD") }, want: "use https"},
 
 	{name: "body that fails", signer: &Signer{Service: "execute-api", Region: "eu-west-1"}, body: func() io.Reader { return io.MultiReader(strings.NewReader("hello"), failing{}) }, want: "disk on fire"},

@@ -79,7 +79,8 @@ type Signer struct {
 	Region string
 
 	// Payload is how the body is signed. "": by its SHA-256.
-	// An X-Amz-Content-Sha256 header that the caller has set goes before it.
+	// An X-Amz-Content-Sha256 header that the caller has set goes before it, but
+	// for the word of a stream where Payload is a stream too.
 	Payload Payload
 
 	// SkipHeader reports whether to leave a further header unsigned, by its
@@ -175,11 +176,14 @@ type message struct {
 	hashed        bool // the body was read: size is its length
 	size          int64
 	buffered      []byte // the body, where it could be read only once
+	stream        *stream
+	streamHeaders [3]field // to set, or to remove; zero: neither
 
 	date              string // the time, as X-Amz-Date has it
 	buf               []byte // the stages: buf[:canonical], then buf[canonical:toSign]
 	canonical, toSign int
 	signed            []byte // the names of the signed headers
+	key               *signingKey
 	sum               [32]byte
 	signature         []byte // in hex
 	authorization     string
@@ -357,5 +361,6 @@ func (m *message) assignCommon() http.Header {
 		delete(h, "X-Amz-S3session-Token")
 		delete(h, "X-Amz-Content-Sha256")
 	}
+	m.assignStream(h)
 	return h
 }

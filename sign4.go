@@ -138,6 +138,7 @@ func (m *message) sign(st *state) {
 		return
 	}
 	key := st.key(keyID{secret: m.creds.SecretAccessKey, day: m.date[:8], region: m.region, service: m.service})
+	m.key = key
 	mac := key.macs.Get().(hash.Hash)
 	mac.Write(m.buf[m.canonical:])
 	mac.Sum(m.sum[:0])

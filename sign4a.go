@@ -25,13 +25,18 @@ func (s *Signer) Sign4A(req *http.Request, creds ...Provider) error {
 
 // sign4A makes the signature of the string to sign.
 func (m *message) sign4A(st *state) {
-	key := st.key(keyID{secret: m.creds.SecretAccessKey, accessKeyID: m.creds.AccessKeyID})
-	sum := sha256.Sum256(m.buf[m.canonical:])
-	der, err := key.ecdsa.Sign(nil, sum[:], crypto.SHA256)
+	m.key = st.key(keyID{secret: m.creds.SecretAccessKey, accessKeyID: m.creds.AccessKeyID})
+	m.signature = hex.AppendEncode(m.signature[:0], m.key.sign4A(m.buf[m.canonical:]))
+}
+
+// sign4A returns the signature of a string to sign.
+func (k *signingKey) sign4A(toSign []byte) []byte {
+	sum := sha256.Sum256(toSign)
+	der, err := k.ecdsa.Sign(nil, sum[:], crypto.SHA256)
 	if err != nil {
 		panic("awsauth: " + err.Error()) // not with a key on the curve and a digest of its length
 	}
-	m.signature = hex.AppendEncode(m.signature[:0], der)
+	return der
 }
 
 // deriveKey4A derives the key pair of an access key: the first number that a KDF in
