@@ -318,7 +318,7 @@ type chunkedBody struct {
 	buf       []byte // a chunk; nil: none was read
 	out       []byte // what of it is to be handed out
 	err       error  // then
-	checksum  checksum
+	checksum  hash.Hash
 	sum       [sha256.Size]byte
 	signature []byte // the last, in hex
 	toSign    []byte
@@ -466,15 +466,8 @@ func (c *chunkedBody) appendSignature(b []byte) []byte {
 	return b
 }
 
-// A checksum is what of a hash.Hash a trailer needs.
-type checksum interface {
-	io.Writer
-	Sum(b []byte) []byte
-	Size() int
-}
-
 // newChecksum returns the checksum that a trailer has, by its name; nil: none is known.
-func newChecksum(name string) checksum {
+func newChecksum(name string) hash.Hash {
 	switch name {
 	case "x-amz-checksum-crc32":
 		return crc32.NewIEEE()
@@ -531,4 +524,6 @@ func (c *crc64NVME) Write(b []byte) (int, error) {
 }
 
 func (c *crc64NVME) Sum(b []byte) []byte { return binary.BigEndian.AppendUint64(b, uint64(*c)) }
+func (c *crc64NVME) Reset()              { *c = 0 }
 func (c *crc64NVME) Size() int           { return 8 }
+func (c *crc64NVME) BlockSize() int      { return 8 }
