@@ -24,8 +24,8 @@ import (
 // processor's cache from being read to being sent.
 const chunkSize = 64 << 10
 
-// maxFrame bounds what a chunk has beside its data, and the last chunk with trailers.
-const maxFrame = 512
+// maxFrame bounds what a chunk has beside its data, with what ends the stream.
+const maxFrame = 1 << 10
 
 // signature4A is the length of a SigV4A signature in a stream: of the longest one in
 // hex. Shorter ones are filled up with asterisks, so that Content-Length is known
@@ -359,8 +359,8 @@ func (c *chunkedBody) Close() error {
 	return c.body.Close()
 }
 
-// next makes the next chunk in b, which has room for it. After the last, or where it
-// returns none, c.err is set.
+// next makes the next chunk in b, which has room for it, and behind the data's last
+// one what ends the stream. Then, or where it returns nothing, c.err is set.
 func (c *chunkedBody) next(b []byte) []byte {
 	n := min(c.left, chunkSize)
 	at := c.frame(n)
@@ -369,21 +369,19 @@ func (c *chunkedBody) next(b []byte) []byte {
 		return nil
 	}
 	c.left -= n
-
-	b = strconv.AppendInt(b[:0], n, 16)
-	if c.signed {
-		c.sum = sha256.Sum256(data)
-		c.sign("-PAYLOAD", emptyHash+"\n")
-		b = c.appendSignature(append(b, chunkSignature...))
-	}
-	b = append(b, "\r\n"...)
+	b = b[:0]
 	if n > 0 {
+		b = c.appendFrame(b, data)[:at+n]
+		b = append(b, "\r\n"...)
 		if c.checksum != nil {
 			c.checksum.Write(data)
 		}
-		return append(b[:at+n], "\r\n"...)
 	}
-
+	if c.left > 0 {
+		return b
+	}
+	c.err = io.EOF
+	b = c.appendFrame(b, nil)
 	if c.checksum != nil {
 		start := len(b)
 		b = append(b, c.trailer...)
@@ -397,40 +395,53 @@ func (c *chunkedBody) next(b []byte) []byte {
 		}
 		b = append(b, "\r\n"...)
 	}
-	c.err = io.EOF
 	return append(b, "\r\n"...)
 }
 
-// fill reads data from the body; with none to read, the body has to be at its end.
-// A body that is not as long as was said must not get the last chunk, which would
-// make a whole of what was sent.
-func (c *chunkedBody) fill(data []byte) error {
-	end := len(data) == 0
-	if end {
-		data = c.sum[:1]
+// appendFrame appends what stands before the data of a chunk.
+func (c *chunkedBody) appendFrame(b, data []byte) []byte {
+	b = strconv.AppendInt(b, int64(len(data)), 16)
+	if c.signed {
+		c.sum = sha256.Sum256(data)
+		c.sign("-PAYLOAD", emptyHash+"\n")
+		b = c.appendSignature(append(b, chunkSignature...))
 	}
+	return append(b, "\r\n"...)
+}
+
+// fill reads data from the body. Where nothing is left behind it, the body has to be
+// at its end: of one that is longer the last data is held back, since there are servers
+// that take data of the length announced for all of it, whatever comes then.
+func (c *chunkedBody) fill(data []byte) error {
 	got := c.size - c.left
-	for empty := 0; len(data) > 0; empty++ {
-		n, err := c.body.Read(data)
-		data = data[n:]
-		got += int64(n)
-		if n > 0 {
+	for empty := 0; ; empty++ {
+		to := data
+		if len(to) == 0 {
+			if got < c.size {
+				return nil
+			}
+			to = c.sum[:1]
+		}
+		n, err := c.body.Read(to)
+		if got += int64(n); n > 0 {
 			empty = 0
 		}
+		if len(data) > 0 {
+			data = data[n:]
+		}
 		switch {
-		case end && n > 0:
-			return fmt.Errorf("awsauth: the body is longer than the %d bytes that were said: set ContentLength to its length", c.size)
-		case end && err == io.EOF:
+		case got > c.size:
+			return fmt.Errorf("awsauth: the body is longer than the %d bytes announced: set ContentLength to its length", c.size)
+		case err == io.EOF && got == c.size:
 			return nil
 		case err == io.EOF && len(data) > 0:
-			return fmt.Errorf("awsauth: the body ended after %d of the %d bytes that were said: set ContentLength to its length, and take the body from GetBody to send it again: %w", got, c.size, io.ErrUnexpectedEOF)
+			return fmt.Errorf("awsauth: the body ended after %d of the %d bytes announced: set ContentLength to its length, and take the body from GetBody to send it again: %w", got, c.size, io.ErrUnexpectedEOF)
 		case err != nil && err != io.EOF:
 			return fmt.Errorf("awsauth: reading the body to sign it: %w", err)
 		case empty == 100:
 			return fmt.Errorf("awsauth: reading the body to sign it: %w", io.ErrNoProgress)
 		}
 	}
-	return nil
 }
 
 // sign signs c.sum, which is the last line of the string to sign.

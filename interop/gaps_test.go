@@ -29,6 +29,8 @@ var gaps = map[string]map[string]otherwise{
 		"put, presigned: own digest":                {"SignatureDoesNotMatch", unsignedURL},
 		"put, presigned: digest of another body":    {"SignatureDoesNotMatch", unsignedURL},
 		"refused, presigned: clock 16 minutes fast": {"", "takes presigned URLs from the future"},
+
+		"stream: encoding": {"", "keeps the Content-Encoding of the stream with the object"},
 	},
 	"minio": {
 		"odd key: .":              {"XMinioInvalidResourceName", names},
@@ -49,6 +51,9 @@ var gaps = map[string]map[string]otherwise{
 		"refused: wrong service":                       {"AuthorizationParametersError", code},
 		"refused, presigned: wrong region":             {"AuthorizationHeaderMalformed", code},
 		"refused, presigned: presigned, another scope": {"AuthorizationParametersError", code},
+
+		"altered stream: no last chunk":               {"", "ends a stream with its decoded length"},
+		"altered stream, signed, trailer: no trailer": {"", "asks for no trailer"},
 	},
 }
 
