@@ -84,6 +84,22 @@ var refusals = []struct {
 	{name: "unsigned stream over http", only: "header", url: "http://h.example/k", body: func() io.Reader { return strings.NewReader("0\r\n\r\n") }, edit: func(r *http.Request) { r.Header.Set("X-Amz-Content-Sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER") }, want: "use https"},
 	{name: "unsigned payload over http, by header", only: "header", url: "http://localhost.example/k", edit: func(r *http.Request) { r.Header.Set("x-amz-content-sha256", "UNSIGNED-PAYLOAD") }, want: "use https"},
 
+	{name: "unsigned stream over http, by Payload", only: "header", url: "http://h.example/k", signer: streamSigner(StreamingUnsignedPayloadTrailer), body: func() io.Reader { return strings.NewReader("hello") }, want: "use https"},
+	{name: "stream in a presigned URL", only: "presign", signer: streamSigner(StreamingPayload), body: func() io.Reader { return strings.NewReader("hello") }, want: "no key to sign the chunks"},
+	{name: "stream of SigV4A", only: "header", signer: streamSigner("STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD"), body: func() io.Reader { return strings.NewReader("hello") }, want: "use StreamingPayload"},
+	{name: "stream of SigV4A, by header", edit: func(r *http.Request) {
+		r.Header.Set("X-Amz-Content-Sha256", "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER")
+	}, body: func() io.Reader { return strings.NewReader("hello") }, want: "does not go with a signature by AWS4-HMAC-SHA256"},
+	{name: "stream of unknown length", only: "header", signer: streamSigner(StreamingPayload), body: func() io.Reader { return readOnceBody("hello") }, want: "set ContentLength or the header X-Amz-Decoded-Content-Length"},
+	{name: "stream of odd length", only: "header", signer: streamSigner(StreamingPayload), body: func() io.Reader { return readOnceBody("hello") }, edit: func(r *http.Request) { r.Header.Set("X-Amz-Decoded-Content-Length", "-5") }, want: `X-Amz-Decoded-Content-Length is "-5"`},
+	{name: "stream of absurd length", only: "header", signer: streamSigner(StreamingPayload), body: func() io.Reader { return readOnceBody("hello") }, edit: func(r *http.Request) { r.ContentLength = 1 << 62 }, want: "no body is as long"},
+	{name: "stream that can't seek back", only: "header", signer: streamSigner(StreamingPayload), body: func() io.Reader { return &seekOnce{} }, want: "finding out the body's length: disk on fire"},
+	{name: "unknown trailer", only: "header", signer: streamSigner(StreamingPayloadTrailer), body: func() io.Reader { return strings.NewReader("hello") }, edit: func(r *http.Request) { r.Header.Set("X-Amz-Trailer", "x-amz-checksum-md5") }, want: "-crc64nvme, -sha1 or -sha256"},
+	{name: "two trailers", only: "header", signer: streamSigner(StreamingPayloadTrailer), body: func() io.Reader { return strings.NewReader("hello") }, edit: func(r *http.Request) {
+		r.Header["X-Amz-Trailer"] = []string{"x-amz-checksum-sha1", "x-amz-checksum-crc32"}
+	}, want: `the trailer "x-amz-checksum-sha1,x-amz-checksum-crc32"`},
+	{name: "trailer without a stream for it", only: "header", signer: streamSigner(StreamingPayload), body: func() io.Reader { return strings.NewReader("hello") }, edit: func(r *http.Request) { r.Header.Set("X-Amz-Trailer", "x-amz-checksum-crc32") }, want: "use StreamingPayloadTrailer"},
+
 	{name: "body that fails", signer: &Signer{Service: "execute-api", Region: "eu-west-1"}, body: func() io.Reader { return io.MultiReader(strings.NewReader("hello"), failing{}) }, want: "disk on fire"},
 	{name: "body too long to keep", signer: &Signer{Service: "execute-api", Region: "eu-west-1"}, body: func() io.Reader { return io.LimitReader(zeros{}, maxBuffer+10) }, want: "longer than 32 MiB"},
 	{name: "body said to be too long to keep", signer: &Signer{Service: "execute-api", Region: "eu-west-1"}, body: func() io.Reader { return io.LimitReader(zeros{}, 5) }, edit: func(r *http.Request) { r.ContentLength = maxBuffer + 1 }, want: "longer than 32 MiB"},
@@ -109,6 +125,18 @@ const zeroExpires = 1<<63 - 1
 type failing struct{}
 
 func (failing) Read([]byte) (int, error) { return 0, errors.New("disk on fire") }
+
+// A seekOnce can tell where it is.
+type seekOnce struct{ failing }
+
+func (*seekOnce) Close() error { return nil }
+
+func (*seekOnce) Seek(_ int64, whence int) (int64, error) {
+	if whence == io.SeekCurrent {
+		return 0, nil
+	}
+	return 0, errors.New("disk on fire")
+}
 
 type zeros struct{}
 
