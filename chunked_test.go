@@ -999,7 +999,7 @@ func TestStreamAllocations(t *testing.T) {
 }
 
 // The check value is that of the NVM Express specification.
-func TestCRC64NVME(t *testing.T) {
+func TestCRC64(t *testing.T) {
 	crc := newChecksum("x-amz-checksum-crc64nvme")
 	io.WriteString(crc, "123456789")
 	if got := hex.EncodeToString(crc.Sum(nil)); got != "ae8b14860a799888" {
