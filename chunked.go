@@ -1,21 +1,17 @@
 package awsauth
 
 import (
-	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
-	"hash/crc32"
 	"io"
 	"math"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 )
 
@@ -476,65 +472,3 @@ func (c *chunkedBody) appendSignature(b []byte) []byte {
 	}
 	return b
 }
-
-// newChecksum returns the checksum that a trailer has, by its name; nil: none is known.
-func newChecksum(name string) hash.Hash {
-	switch name {
-	case "x-amz-checksum-crc32":
-		return crc32.NewIEEE()
-	case "x-amz-checksum-crc32c":
-		return crc32.New(crc32.MakeTable(crc32.Castagnoli))
-	case "x-amz-checksum-crc64nvme":
-		return new(crc64NVME)
-	case "x-amz-checksum-sha1":
-		return sha1.New()
-	case "x-amz-checksum-sha256":
-		return sha256.New()
-	}
-	return nil
-}
-
-// A crc64NVME is the CRC-64 of the NVM Express specification. That of hash/crc64
-// would make its tables anew at every Write, for any polynomial but its own two.
-type crc64NVME uint64
-
-// crc64Tables has the CRC of each byte with up to seven zero bytes behind it.
-var crc64Tables = sync.OnceValue(func() *[8][256]uint64 {
-	const polynomial = 0x9a6c9329ac4bc9b5 // reversed
-	var t [8][256]uint64
-	for i := range t[0] {
-		crc := uint64(i)
-		for range 8 {
-			crc = crc>>1 ^ polynomial*(crc&1)
-		}
-		t[0][i] = crc
-	}
-	for i, crc := range t[0] {
-		for j := 1; j < len(t); j++ {
-			crc = t[0][byte(crc)] ^ crc>>8
-			t[j][i] = crc
-		}
-	}
-	return &t
-})
-
-func (c *crc64NVME) Write(b []byte) (int, error) {
-	t := crc64Tables()
-	n, crc := len(b), ^uint64(*c)
-	for len(b) >= 8 {
-		crc ^= binary.LittleEndian.Uint64(b)
-		crc = t[7][byte(crc)] ^ t[6][byte(crc>>8)] ^ t[5][byte(crc>>16)] ^ t[4][byte(crc>>24)] ^
-			t[3][byte(crc>>32)] ^ t[2][byte(crc>>40)] ^ t[1][byte(crc>>48)] ^ t[0][byte(crc>>56)]
-		b = b[8:]
-	}
-	for _, v := range b {
-		crc = t[0][byte(crc)^v] ^ crc>>8
-	}
-	*c = crc64NVME(^crc)
-	return n, nil
-}
-
-func (c *crc64NVME) Sum(b []byte) []byte { return binary.BigEndian.AppendUint64(b, uint64(*c)) }
-func (c *crc64NVME) Reset()              { *c = 0 }
-func (c *crc64NVME) Size() int           { return 8 }
-func (c *crc64NVME) BlockSize() int      { return 8 }

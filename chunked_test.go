@@ -997,30 +997,3 @@ func TestStreamAllocations(t *testing.T) {
 		t.Errorf("a stream of %d bytes allocated %d", size, used)
 	}
 }
-
-// The check value is that of the NVM Express specification.
-func TestCRC64(t *testing.T) {
-	crc := newChecksum("x-amz-checksum-crc64nvme")
-	io.WriteString(crc, "123456789")
-	if got := hex.EncodeToString(crc.Sum(nil)); got != "ae8b14860a799888" {
-		t.Errorf("got %s", got)
-	}
-	rnd := rand.New(rand.NewPCG(1, 2))
-	data := make([]byte, 1000)
-	for i := range data {
-		data[i] = byte(rnd.Uint32())
-	}
-	for range 100 {
-		crc.Reset()
-		from, to := rnd.IntN(500), 500+rnd.IntN(500)
-		for b := data[from:to]; len(b) > 0; {
-			n := 1 + rnd.IntN(len(b))
-			crc.Write(b[:n])
-			b = b[n:]
-		}
-		want := crc64.Checksum(data[from:to], crc64.MakeTable(0x9a6c9329ac4bc9b5))
-		if got := crc.Sum(nil); hex.EncodeToString(got) != fmt.Sprintf("%016x", want) || len(got) != crc.Size() {
-			t.Fatalf("got %x, want %016x", got, want)
-		}
-	}
-}
