@@ -129,10 +129,10 @@ func TestEventsRefused(t *testing.T) {
 		return req
 	}
 	sigv4a := eventRequest(t)
-	sigv4a.Header.Set("X-Amz-Content-Sha256", string(StreamingEvents))
 	if err := plain.Sign4A(sigv4a); err != nil {
 		t.Fatal(err)
 	}
+	sigv4a.Header.Set("X-Amz-Content-Sha256", string(StreamingEvents))
 	none := ProviderFunc(func(context.Context) (Credentials, error) { return Credentials{}, ErrNoCredentials })
 	for name, c := range map[string]struct {
 		req  *http.Request
