@@ -692,6 +692,17 @@ func TestVerify4A(t *testing.T) {
 	}
 }
 
+// Other signers may write a set with white space, which Signer refuses.
+func TestVerifyRegionSetWithSpace(t *testing.T) {
+	c := verification{Verified: Verified{Algorithm: algorithm4A, Region: "eu-west-1 ,\tus-west-2"}}
+	if err := c.checkScope(&Verifier{Region: "us-west-2"}); err != nil {
+		t.Error(err)
+	}
+	if err := c.checkScope(&Verifier{Region: "us-west-1"}); err == nil {
+		t.Error("covered")
+	}
+}
+
 func replaceHeader(r *http.Request, old, new string) {
 	r.Header["Authorization"] = []string{strings.Replace(r.Header.Get("Authorization"), old, new, 1)}
 }
