@@ -476,9 +476,12 @@ func (c *verification) readParts(credential, signedHeaders, signature, date stri
 	if c.Algorithm == algorithm4A {
 		parts, form = 3, ""
 	}
-	scope := strings.Split(credential, "/")
+	var scope []string
+	if len(credential) <= maxCredential {
+		scope = strings.Split(credential, "/")
+	}
 	id := len(scope) - parts
-	if len(credential) > maxCredential || id < 1 || slices.Contains(scope, "") || scope[len(scope)-1] != "aws4_request" {
+	if id < 1 || slices.Contains(scope, "") || scope[len(scope)-1] != "aws4_request" {
 		return c.malformed("X-Amz-Credential", "the Credential is mal-formed; expecting \"<YOUR-AKID>/YYYYMMDD/%sSERVICE/aws4_request\".", form)
 	}
 	c.AccessKeyID, c.day, c.Service = strings.Join(scope[:id], "/"), scope[id], scope[len(scope)-2]

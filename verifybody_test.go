@@ -303,7 +303,7 @@ func TestVerifyChunksChanged(t *testing.T) {
 		for i := range len(body) {
 			check("cut off", body[:i], false)
 			bits := []byte{1, 2, 0x20, 0x80}
-			if c.algorithm == algorithm4A { // which is slower
+			if testing.Short() || c.algorithm == algorithm4A { // which is slower
 				bits = bits[:1]
 			}
 			for _, bit := range bits {
@@ -403,7 +403,7 @@ func TestVerifyChunksRefused(t *testing.T) {
 			if n, again := r.Body.Read(make([]byte, 10)); (n != 0 || again != err) && r.Body != nil && got != "" {
 				t.Errorf("read again: %d %v", n, again)
 			}
-			if r.Trailer != nil && len(r.Trailer) > 0 {
+			if len(r.Trailer) > 0 {
 				t.Errorf("trailers of a refused body: %v", r.Trailer)
 			}
 		})
