@@ -424,6 +424,7 @@ func TestFaults(t *testing.T) {
 		{"a zone in an address", "the book", both, "/", "", func(req *http.Request) { req.URL.Host, req.Host = "[fe80::1%25eth0]", "" },
 			"they sign it, and net/http leaves it out"},
 		{"port 80 of http", "the book", []string{smithy}, "/", "", func(req *http.Request) { req.URL.Host, req.Host = "example.com:80", "" }, "it signs an empty host"},
+		{"an opaque URL", "the book", []string{smithy}, "/", "", func(req *http.Request) { req.URL.Opaque = "//" + req.URL.Host + "/a%20b" }, "it signs another path"},
 		{"Connection and Keep-Alive", "the book, HTTP/2", both, "/", "", func(req *http.Request) {
 			req.Header.Set("Connection", "keep-alive")
 			req.Header.Set("Keep-Alive", "timeout=5")

@@ -559,7 +559,7 @@ func TestRefused(t *testing.T) {
 		{"one x-amz header more", nil, func(req *http.Request) { req.Header.Set("X-Amz-Meta-B", "1") }, []string{"AccessDenied"}, []string{"AccessDenied"}},
 		{"one other header more", nil, func(req *http.Request) { req.Header.Set("X-Other", "1") }, []string{""}, []string{""}},
 		{"another time", nil, func(req *http.Request) {
-			req.Header.Set("X-Amz-Date", time.Now().Add(time.Second).UTC().Format("20060102T150405Z"))
+			req.Header.Set("X-Amz-Date", time.Now().Add(time.Minute).UTC().Format("20060102T150405Z"))
 		}, []string{mismatch}, nil},
 		{"no time", nil, func(req *http.Request) { req.Header.Del("X-Amz-Date") }, []string{"AccessDenied"}, nil},
 		{"no signature", nil, func(req *http.Request) { req.Header.Del("Authorization") }, []string{"AccessDenied"}, nil},
@@ -580,7 +580,7 @@ func TestRefused(t *testing.T) {
 		{"presigned, no expiry", nil, query(func(q url.Values) { q.Del("X-Amz-Expires") }), nil, []string{"AuthorizationQueryParametersError"}},
 		{"presigned, no signature", nil, query(func(q url.Values) { q.Del("X-Amz-Signature") }), nil, []string{"AuthorizationQueryParametersError", "AccessDenied"}},
 		{"presigned, another time", nil, query(func(q url.Values) {
-			q.Set("X-Amz-Date", time.Now().Add(-time.Second).UTC().Format("20060102T150405Z"))
+			q.Set("X-Amz-Date", time.Now().Add(-time.Minute).UTC().Format("20060102T150405Z"))
 		}), nil, []string{mismatch}},
 		{"presigned, another algorithm", nil, query(func(q url.Values) { q.Set("X-Amz-Algorithm", "AWS4-HMAC-SHA1") }), nil, []string{"AuthorizationQueryParametersError"}},
 		{"presigned, fewer headers signed", nil, query(func(q url.Values) { q.Set("X-Amz-SignedHeaders", "x-amz-meta-a") }), nil, []string{mismatch, "AccessDenied"}},
@@ -636,7 +636,7 @@ func TestExpiry(t *testing.T) {
 			ago, expires time.Duration
 			codes        []string // nil: accepted
 		}{
-			{"a second", 0, time.Second, nil},
+			{"a second", -10 * time.Second, time.Second, nil}, // from then on
 			{"just now", time.Minute, time.Minute + 30*time.Second, nil},
 			{"seven days", 0, 7 * 24 * time.Hour, nil},
 			{"seven days, six ago", 6 * 24 * time.Hour, 7 * 24 * time.Hour, nil},
