@@ -194,7 +194,7 @@ func (e *exchange) prepare(out *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if e.s.Region == "" && !e.moved {
+	if !e.moved {
 		e.region, _ = e.t.regions.get(bucketOf(out))
 	}
 	if e.region != "" {
@@ -282,7 +282,7 @@ func retryAfter(v string) (time.Duration, bool) {
 		return time.Duration(seconds) * time.Second, true
 	}
 	if t, err := http.ParseTime(v); err == nil {
-		return max(0, time.Until(t)), true
+		return time.Until(t), true
 	}
 	return 0, false
 }

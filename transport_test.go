@@ -599,6 +599,44 @@ func TestTransportPauses(t *testing.T) {
 	})
 }
 
+// A connection that could not be made because the context ended is not tried again.
+func TestTransportContextEnds(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	failed := &net.OpError{Op: "dial", Err: errors.New("operation was canceled")}
+	tr := &Transport{Signer: &Signer{Service: "s3", Region: "eu-west-1", Credentials: testKeys},
+		Base: roundTripper(func(*http.Request) (*http.Response, error) { cancel(); return nil, failed })}
+	req, _ := http.NewRequestWithContext(ctx, "GET", "https://h.example/k", nil)
+	if _, err := tr.RoundTrip(req); err != failed {
+		t.Error(err)
+	}
+}
+
+// What is not signed is not corrected.
+func TestTransportLeavesUnsignedAlone(t *testing.T) {
+	for name, c := range map[string]struct {
+		url   string
+		creds Provider
+		reply http.Response
+	}{
+		"presigned, to another region": {"https://b.s3.amazonaws.com/?X-Amz-Signature=0", testKeys,
+			http.Response{StatusCode: 301, Header: http.Header{"X-Amz-Bucket-Region": {"eu-west-1"}}}},
+		"presigned, wrong time": {"https://b.s3.amazonaws.com/?X-Amz-Signature=0", testKeys,
+			http.Response{StatusCode: 403, Header: http.Header{"Date": {"Sat, 01 Jan 2000 00:00:09 GMT"}}}},
+		"anonymous, wrong time": {"https://b.s3.amazonaws.com/", Anonymous{},
+			http.Response{StatusCode: 403, Header: http.Header{"Date": {"Sat, 01 Jan 2000 00:00:09 GMT"}}}},
+	} {
+		sent := 0
+		tr := &Transport{Signer: &Signer{Credentials: c.creds}, Base: roundTripper(func(*http.Request) (*http.Response, error) {
+			sent++
+			return &c.reply, nil
+		})}
+		req, _ := http.NewRequest("GET", c.url, nil)
+		if resp, err := tr.RoundTrip(req); err != nil || resp.StatusCode != c.reply.StatusCode || sent != 1 {
+			t.Errorf("%s: sent %d times, %v", name, sent, err)
+		}
+	}
+}
+
 // A POST with a key that makes it idempotent is repeated as a GET is.
 func TestTransportIdempotencyKey(t *testing.T) {
 	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
