@@ -3,13 +3,80 @@ package awsauthtest_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/go-awsauth/awsauth"
 	"github.com/go-awsauth/awsauth/awsauthtest"
 	"github.com/go-awsauth/awsauth/sts"
 )
+
+// Code that signs for S3's own hosts, against objects in memory.
+func ExampleServer() {
+	fake := awsauthtest.NewServer()
+	defer fake.Close()
+	signer := &awsauth.Signer{Credentials: fake.Credentials}
+	client := &http.Client{Transport: fake.Transport()}
+
+	for _, step := range []struct{ method, body string }{{"PUT", "a photo"}, {"GET", ""}} {
+		req, err := http.NewRequest(step.method, "https://photos.s3.eu-west-1.amazonaws.com/cat.jpg", strings.NewReader(step.body))
+		if err != nil {
+			panic(err)
+		}
+		if err := signer.Sign4(req); err != nil {
+			panic(err)
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			panic(err)
+		}
+		defer resp.Body.Close()
+		content, err := io.ReadAll(resp.Body)
+		fmt.Println(resp.Status, string(content), err)
+	}
+	// Output:
+	// 200 OK  <nil>
+	// 200 OK a photo <nil>
+}
+
+// In front of a handler of your own, for another service than S3. The fields are set
+// before the first request.
+func ExampleServer_handler() {
+	fake := awsauthtest.NewServer()
+	defer fake.Close()
+	fake.Service = "execute-api"
+	fake.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintln(w, "hello from", r.URL.Path)
+	})
+	client := &http.Client{Transport: fake.Transport()}
+
+	for _, region := range []string{"eu-west-1", "us-east-1"} {
+		req, err := http.NewRequest("GET", "https://abc.execute-api.eu-west-1.amazonaws.com/prod/a", nil)
+		if err != nil {
+			panic(err)
+		}
+		signer := &awsauth.Signer{Region: region, Credentials: fake.Credentials}
+		if err := signer.Sign4(req); err != nil {
+			panic(err)
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			panic(err)
+		}
+		defer resp.Body.Close()
+		if err := awsauth.Diagnose(req, resp); err != nil {
+			fmt.Println(err)
+			continue
+		}
+		io.Copy(os.Stdout, resp.Body)
+	}
+	// Output:
+	// hello from /prod/a
+	// awsauth: 403 InvalidSignatureException: the request was signed for region "us-east-1" where the server is in "eu-west-1": set Signer.Region, or ask the endpoint of that region
+}
 
 // The instance's keys, and what becomes of them when the service is busy for a
 // while.
