@@ -75,8 +75,9 @@ func (f *Fake) start(answer http.HandlerFunc) {
 // for requests with longer bodies than most.
 func (f *Fake) listen(most int64, tooLarge, answer http.HandlerFunc) {
 	f.http = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
-		if err != nil {
+		body, err := io.ReadAll(io.LimitReader(r.Body, most+1))
+		if err != nil || int64(len(body)) > most {
+			io.Copy(io.Discard, r.Body) // a client that is still sending may not read the answer
 			tooLarge(w, r)
 			return
 		}

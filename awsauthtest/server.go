@@ -84,11 +84,9 @@ func NewTLSServer() *Server {
 
 func newServer() *Server {
 	s := &Server{Credentials: testKeys("SERVER"), Service: "s3"}
-	tooLarge := func(w http.ResponseWriter, r *http.Request) {
-		s.begin(r).refuse(w, &awsauth.VerifyError{Code: "EntityTooLarge", Message: "Your proposed upload exceeds the maximum allowed size"})
-	}
+	refuse := func(w http.ResponseWriter, r *http.Request) { s.begin(r).refuse(w, tooLarge()) }
 	const framing = 1 << 20 // of aws-chunked bodies
-	s.listen(maxObject+framing, tooLarge, func(w http.ResponseWriter, r *http.Request) { s.begin(r).serve(w) })
+	s.listen(maxObject+framing, refuse, func(w http.ResponseWriter, r *http.Request) { s.begin(r).serve(w) })
 	return s
 }
 
@@ -120,7 +118,7 @@ func (s *Server) begin(r *http.Request) *exchange {
 func (x *exchange) serve(w http.ResponseWriter) {
 	w.Header().Set("Date", x.now.UTC().Format(http.TimeFormat))
 	w.Header().Set("X-Amz-Request-Id", requestID)
-	raw, err := io.ReadAll(x.r.Body) // all in memory
+	raw, _ := io.ReadAll(x.r.Body) // from memory
 	x.r.Body = io.NopCloser(bytes.NewReader(raw))
 	verifier := awsauth.Verifier{
 		Service: x.service, Region: x.region, Now: func() time.Time { return x.now },
@@ -131,26 +129,26 @@ func (x *exchange) serve(w http.ResponseWriter) {
 			return x.keys, nil
 		},
 	}
-	if err == nil {
-		_, err = verifier.Verify(x.r)
-	}
 	var body []byte
+	_, err := verifier.Verify(x.r)
 	if err == nil {
 		// A body that is not the one signed is found out at its end.
 		body, err = io.ReadAll(x.r.Body)
 	}
-	var refusal *awsauth.VerifyError
-	if errors.As(err, &refusal) {
+	if len(body) > maxObject {
+		err = tooLarge()
+	}
+	if refusal := (*awsauth.VerifyError)(nil); errors.As(err, &refusal) {
 		x.r.Body = io.NopCloser(bytes.NewReader(raw))
 		x.refuse(w, refusal)
 		return
 	}
-	if err == nil && len(body) > maxObject {
-		x.refuse(w, &awsauth.VerifyError{Code: "EntityTooLarge", Message: "Your proposed upload exceeds the maximum allowed size"})
-		return
-	}
 	x.r.Body = io.NopCloser(bytes.NewReader(body))
 	x.handler.ServeHTTP(w, x.r)
+}
+
+func tooLarge() *awsauth.VerifyError {
+	return &awsauth.VerifyError{Code: "EntityTooLarge", Message: "Your proposed upload exceeds the maximum allowed size"}
 }
 
 const requestID = "0123456789ABCDEF"
