@@ -267,6 +267,8 @@ func TestDiagnoseAnswers(t *testing.T) {
 	for _, c := range []struct {
 		name, url string
 		change    func(*awsauth.Signer)
+		after     func(*http.Request)
+		presign   bool
 		status    int
 		header    string
 		body      string
@@ -359,6 +361,22 @@ func TestDiagnoseAnswers(t *testing.T) {
 		{name: "a policy", url: gateway, status: 403, body: `{"Message":"User: arn:aws:sts::123456789012:assumed-role/r/s is not authorized to perform: execute-api:Invoke on resource: x"}`,
 			want: "access is denied to ASIAEXAMPLE by a policy, and not for the signature (User: arn:aws:sts::123456789012:assumed-role/r/s is not authorized"},
 		{name: "a policy of S3", url: bucket, status: 403, body: `<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>`, want: "403 AccessDenied: access is denied to ASIAEXAMPLE by a policy"},
+		{name: "headers unsigned, unsaid", url: bucket, status: 400, body: `<Error><Code>AccessDenied</Code><Message>There were headers present in the request which were not signed</Message></Error>`, after: func(r *http.Request) {
+			r.Header.Set("X-Amz-Tagging", "a=b")
+			r.Header.Set("X-Amz-Acl", "private")
+			r.Header.Set("X-Other", "x")
+		}, want: "headers that are not signed were added, on the way or after signing: x-amz-acl, x-amz-tagging: set them"},
+		{name: "headers unsigned, none here", url: bucket, status: 400, body: `<Error><Code>AccessDenied</Code><Message>There were headers present in the request which were not signed</Message></Error>`,
+			want: "on the way a header beginning with X-Amz- was added, or one that is signed was removed"},
+		{name: "expired a moment ago", url: bucket, presign: true, status: 403, body: `<Error><Code>AccessDenied</Code><Message>Request has expired</Message><ServerTime>2026-03-01T00:16:00Z</ServerTime></Error>`,
+			want: "it was good for 15 minutes from 20260228T235958Z, which ended 62 seconds ago: presign a new one"},
+		{name: "expired, nobody knows when", url: bucket, presign: true, status: 403, body: `<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>`,
+			want: "it was good for 15 minutes from 20260228T235958Z: presign a new one"},
+		{name: "a presigned URL cut", url: bucket, presign: true, status: 400, body: `<Error><Code>AuthorizationQueryParametersError</Code><Message>Query-string authentication version 4 requires the X-Amz-Algorithm parameter</Message></Error>`,
+			want: "as when a proxy removes or changes the query; API Gateway"},
+		{name: "a path decoded", url: "https://examplebucket.s3.us-east-1.amazonaws.com/a%21", status: 403, body: "<Error><Code>SignatureDoesNotMatch</Code><CanonicalRequest>POST\n/a!\n\nhost:examplebucket.s3.us-east-1.amazonaws.com\nx-amz-content-sha256:" + sum + "\nx-amz-date:20260228T235958Z\nx-amz-security-token:" + documentedToken + "\n\nhost;x-amz-content-sha256;x-amz-date;x-amz-security-token\n" + sum + "</CanonicalRequest></Error>",
+			want: "on the way the encoding of the path was changed\n\tsigned:   /a%21\n\treceived: /a!"},
+		{name: "a string to sign of another form", url: bucket, status: 403, body: "<Error><Code>SignatureDoesNotMatch</Code><StringToSign>AWS\nx</StringToSign></Error>", want: "on the way the string to sign was changed"},
 		{name: "a form that is not taken", url: bucket, status: 400, body: `<Error><Code>InvalidRequest</Code><Message>The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.</Message></Error>`,
 			want: "the server does not take a signature of this form (The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.)"},
 		{name: "another argument", url: bucket, status: 400, body: `<Error><Code>InvalidArgument</Code><Message>Argument max-keys must be an integer</Message></Error>`, want: "the signature is not the reason (Argument max-keys must be an integer)"},
@@ -383,8 +401,16 @@ func TestDiagnoseAnswers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := signer.Sign4(req); err != nil {
+			if c.presign {
+				err = signer.Presign(req, 15*time.Minute)
+			} else {
+				err = signer.Sign4(req)
+			}
+			if err != nil {
 				t.Fatal(err)
+			}
+			if c.after != nil {
+				c.after(req)
 			}
 			resp := &http.Response{StatusCode: c.status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(c.body))}
 			for line := range strings.SplitSeq(c.header, "\n") {
