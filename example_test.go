@@ -57,6 +57,42 @@ func ExampleSigner_Sign4() {
 	// Output: f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41
 }
 
+// An upload from a source that can be read once, with a checksum behind the data. The
+// chunks are signed as they are read.
+func ExampleStreamingPayloadTrailer() {
+	source, sink := io.Pipe()
+	go func() {
+		for range 1000 {
+			io.WriteString(sink, "0123456789\n")
+		}
+		sink.Close()
+	}()
+	req, err := http.NewRequest("PUT", "https://examplebucket.s3.amazonaws.com/numbers.txt", source)
+	if err != nil {
+		panic(err)
+	}
+	req.ContentLength = 11000
+	req.Header.Set("X-Amz-Trailer", "x-amz-checksum-crc64nvme")
+
+	signer := &awsauth.Signer{Credentials: keys, Payload: awsauth.StreamingPayloadTrailer}
+	if err := signer.Sign4(req); err != nil {
+		panic(err)
+	}
+	fmt.Println(req.Header.Get("Content-Encoding"), req.Header.Get("X-Amz-Decoded-Content-Length"), req.ContentLength)
+
+	// As http.DefaultClient.Do(req) would.
+	sent, err := io.ReadAll(req.Body)
+	if err != nil {
+		panic(err)
+	}
+	_, trailer, _ := strings.Cut(string(sent), "\r\nx-amz-checksum-")
+	checksum, _, _ := strings.Cut(trailer, "\r\n")
+	fmt.Println(len(sent), checksum)
+	// Output:
+	// aws-chunked 11000 11304
+	// 11304 crc64nvme:QJk+Uo64ePY=
+}
+
 func ExampleSigner_Presign() {
 	signer := &awsauth.Signer{
 		Credentials: keys,
@@ -130,7 +166,6 @@ func ExampleVerifier() {
 	// Output:
 	// 200 hello from AKIAIOSFODNN7EXAMPLE
 	// 403 SignatureDoesNotMatch: The request signature we calculated does not match the signature you provided. Check your key and signing method.
-
 }
 
 // A proxy that does not keep the Host header breaks signatures.
