@@ -997,3 +997,28 @@ func TestStreamAllocations(t *testing.T) {
 		t.Errorf("a stream of %d bytes allocated %d", size, used)
 	}
 }
+
+// A stream holds a signing key, and prints neither it nor the secret.
+func TestStreamPrintsNoKey(t *testing.T) {
+	for _, sign := range []func(*Signer, *http.Request) error{
+		func(s *Signer, r *http.Request) error { return s.Sign4(r) },
+		func(s *Signer, r *http.Request) error { return s.Sign4A(r) },
+	} {
+		req, _ := streamRequest(t, 100)
+		if err := sign(streamSigner(StreamingPayload), req); err != nil {
+			t.Fatal(err)
+		}
+		readStream(t, req)
+		body := req.Body.(*chunkedBody)
+		for _, v := range []any{req, *req, body, struct{ B io.ReadCloser }{body}, []io.ReadCloser{body}} {
+			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+				text := fmt.Sprintf(verb, v)
+				for _, secret := range []string{testSecret, hex.EncodeToString([]byte(testSecret)), fmt.Sprintf("%d", []byte(testSecret))} {
+					if strings.Contains(text, secret) {
+						t.Errorf("%s of %T shows the secret: %s", verb, v, text)
+					}
+				}
+			}
+		}
+	}
+}
