@@ -425,6 +425,13 @@ func TestStreamLength(t *testing.T) {
 			r.Body, r.ContentLength = io.NopCloser(readOnceBody("hello")), 5
 			r.Header.Set("X-Amz-Decoded-Content-Length", "7")
 		}},
+		{"ContentLength before the seeker", func(r *http.Request) {
+			r.Body = struct {
+				io.Reader
+				*seekOnce
+			}{strings.NewReader("hello"), new(seekOnce)}
+			r.ContentLength = 5
+		}},
 		{"the header", func(r *http.Request) {
 			r.Body, r.ContentLength = io.NopCloser(readOnceBody("hello")), -1
 			r.Header.Set("X-Amz-Decoded-Content-Length", " 5 ")
@@ -677,6 +684,7 @@ func TestSignStreamAgain(t *testing.T) {
 		{name: "SigV4A", first: StreamingPayloadTrailer, second: StreamingPayloadTrailer, sign4A: true},
 		{name: "without a Payload", first: StreamingPayloadTrailer, fresh: StreamingPayloadTrailer},
 		{name: "with another Payload", first: StreamingPayload, second: UnsignedPayload, fresh: StreamingPayload},
+		{name: "with a header between", first: StreamingPayload, second: StreamingPayload, between: func(r *http.Request) { r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD") }},
 		{name: "own encoding", first: StreamingPayload, second: StreamingPayload, prepare: func(r *http.Request) { r.Header["Content-Encoding"] = []string{"gzip", " br"} }},
 		{name: "encoding said already", first: StreamingPayload, second: StreamingPayload, prepare: func(r *http.Request) { r.Header.Set("Content-Encoding", "gzip,AWS-Chunked , br") }},
 		{name: "odd spellings", first: StreamingPayloadTrailer, second: StreamingPayloadTrailer, prepare: func(r *http.Request) {
@@ -819,6 +827,13 @@ func TestOwnChunks(t *testing.T) {
 				t.Errorf("%s: the request was changed: %v", word, req.Header)
 			}
 		}
+	}
+
+	// Also where the body comes later.
+	req, _ := http.NewRequest("PUT", "https://h.example/k", nil)
+	req.Header.Set("X-Amz-Content-Sha256", string(StreamingPayload))
+	if err := streamSigner("").Sign4(req); err != nil || req.Header.Get("X-Amz-Content-Sha256") != string(StreamingPayload) {
+		t.Errorf("%v: %v", err, req.Header)
 	}
 
 	// A digest or UNSIGNED-PAYLOAD goes before Signer.Payload, a stream does not.

@@ -85,6 +85,7 @@ var refusals = []struct {
 	{name: "unsigned payload over http, by header", only: "header", url: "http://localhost.example/k", edit: func(r *http.Request) { r.Header.Set("x-amz-content-sha256", "UNSIGNED-PAYLOAD") }, want: "use https"},
 
 	{name: "unsigned stream over http, by Payload", only: "header", url: "http://h.example/k", signer: streamSigner(StreamingUnsignedPayloadTrailer), body: func() io.Reader { return strings.NewReader("hello") }, want: "use https"},
+	{name: "unsigned payload in chunks without a trailer", signer: streamSigner("STREAMING-UNSIGNED-PAYLOAD"), body: func() io.Reader { return strings.NewReader("hello") }, want: `Payload "STREAMING-UNSIGNED-PAYLOAD"`},
 	{name: "stream in a presigned URL", only: "presign", signer: streamSigner(StreamingPayload), body: func() io.Reader { return strings.NewReader("hello") }, want: "no key to sign the chunks"},
 	{name: "stream of SigV4A", only: "header", signer: streamSigner("STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD"), body: func() io.Reader { return strings.NewReader("hello") }, want: "use StreamingPayload"},
 	{name: "stream of SigV4A, by header", edit: func(r *http.Request) {
