@@ -191,9 +191,9 @@ func (m *message) setStreamHeaders(encoding, length, trailer string) {
 		encoding += coding
 	}
 	m.streamHeaders = [...]field{
-		{"Content-Encoding", []string{encoding}},
-		{"X-Amz-Decoded-Content-Length", []string{length}},
-		{"X-Amz-Trailer", []string{trailer}},
+		{name: "Content-Encoding", values: []string{encoding}},
+		{name: "X-Amz-Decoded-Content-Length", values: []string{length}},
+		{name: "X-Amz-Trailer", values: []string{trailer}},
 	}
 	for _, f := range m.streamHeaders {
 		m.removeField(f.name)
