@@ -757,6 +757,42 @@ func TestSignStreamAgain(t *testing.T) {
 // onlyBody hides all other methods.
 type onlyBody struct{ io.ReadCloser }
 
+// The stream's own encoding stands in front, once.
+func TestStreamEncoding(t *testing.T) {
+	for _, c := range []struct {
+		key    string
+		values []string
+		want   string
+	}{
+		{"Content-Encoding", nil, "aws-chunked"},
+		{"Content-Encoding", []string{""}, "aws-chunked"},
+		{"Content-Encoding", []string{"gzip"}, "aws-chunked,gzip"},
+		{"content-encoding", []string{"gzip", " br "}, "aws-chunked,gzip,br"},
+		{"Content-Encoding", []string{"gzip, AWS-Chunked,,br"}, "aws-chunked,gzip,br"},
+		{"Content-Encoding", []string{"aws-chunked"}, "aws-chunked"},
+	} {
+		req, _ := streamRequest(t, 5)
+		req.Header[c.key] = c.values
+		own := slices.Clone(c.values)
+		s := streamSigner(StreamingPayload)
+		s.SkipHeader = func(string) bool { return true }
+		for range 2 {
+			if err := s.Sign4(req); err != nil {
+				t.Fatal(err)
+			}
+			if got := req.Header["Content-Encoding"]; len(got) != 1 || got[0] != c.want || len(req.Header["content-encoding"]) != 0 {
+				t.Errorf("%s %q: got %q, want %q", c.key, c.values, req.Header, c.want)
+			}
+		}
+		if !slices.Equal(own, c.values) {
+			t.Errorf("the caller's values were written to: %q", c.values)
+		}
+		if !strings.Contains(req.Header.Get("Authorization"), "SignedHeaders=content-encoding;host;") {
+			t.Errorf("Content-Encoding is not signed: %s", req.Header.Get("Authorization"))
+		}
+	}
+}
+
 // What a redirect leaves of a stream whose body it drops is no stream.
 func TestRedirectedStream(t *testing.T) {
 	for _, second := range []Payload{StreamingPayloadTrailer, "", UnsignedPayload} {
