@@ -4,11 +4,9 @@ import (
 	"crypto/ecdsa"
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"hash"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,12 +44,12 @@ func (s *Signer) Sign4(req *http.Request, creds ...Provider) error {
 func (s *Signer) signHeaders(req *http.Request, creds []Provider, algorithm string) error {
 	st := s.state()
 	m := st.message()
-	defer st.free(m)
-	if err := m.signHeaders(s, req, creds, algorithm); err != nil {
-		return err
+	err := m.signHeaders(s, req, creds, algorithm)
+	if err == nil {
+		m.assignHeaders()
 	}
-	m.assignHeaders()
-	return nil
+	st.free(m)
+	return err
 }
 
 // signHeaders goes through all that can fail, and leaves in m what to assign.
@@ -74,13 +72,12 @@ func (m *message) signHeaders(s *Signer, req *http.Request, creds []Provider, al
 
 // choose settles the algorithm: the one given, or the one that the region wants.
 func (m *message) choose(algorithm string) error {
-	set := strings.ContainsAny(m.region, "*,")
 	switch {
-	case set && algorithm == algorithm4:
+	case m.regionSet && algorithm == algorithm4:
 		return fmt.Errorf("awsauth: %q is a region set, and Signature Version 4 signs for one region: use Sign or Sign4A, or set Signer.Region to one region", m.region)
 	case algorithm != "":
 		m.algorithm = algorithm
-	case set:
+	case m.regionSet:
 		m.algorithm = algorithm4A
 	default:
 		m.algorithm = algorithm4
@@ -91,6 +88,7 @@ func (m *message) choose(algorithm string) error {
 // signHeadersAt signs what m holds, as of now.
 func (m *message) signHeadersAt(st *state, now time.Time) {
 	m.date = st.date(now)
+	m.setKey(st)
 	m.addField("Host", m.host)
 	m.addField("X-Amz-Date", m.date)
 	if m.algorithm == algorithm4A {
@@ -102,75 +100,91 @@ func (m *message) signHeadersAt(st *state, now time.Time) {
 	if m.sendPayload {
 		m.addField("X-Amz-Content-Sha256", m.payload)
 	}
-	m.sign(st)
+	m.sign()
 
 	// One string holds all that becomes header values.
-	start := len(m.buf)
-	m.buf = append(m.buf, m.algorithm...)
-	m.buf = append(m.buf, " Credential="...)
-	m.buf = append(m.buf, m.creds.AccessKeyID...)
-	m.buf = append(m.buf, '/')
-	m.buf = m.appendScope(m.buf)
-	m.buf = append(m.buf, ", SignedHeaders="...)
-	m.buf = append(m.buf, m.signed...)
-	m.buf = append(m.buf, ", Signature="...)
-	m.buf = append(m.buf, m.signature...)
-	m.authorization = string(m.buf[start:])
+	b := m.buf
+	b = append(b, m.algorithm...)
+	b = append(b, " Credential="...)
+	b = append(b, m.credential...)
+	b = append(b, ", SignedHeaders="...)
+	b = append(b, m.signed...)
+	b = append(b, ", Signature="...)
+	b = append(b, m.signature...)
+	m.authorization = string(b[len(m.buf):])
+	m.buf = b
 }
 
 // sign takes m through its stages: canonical request, string to sign, signature.
-func (m *message) sign(st *state) {
-	m.buf = m.appendCanonical(m.buf[:0])
-	m.canonical = len(m.buf)
-	sum := sha256.Sum256(m.buf)
+func (m *message) sign() {
+	m.listSigned()
+	b := m.appendCanonical(m.buf[:0])
+	m.canonical = len(b)
+	m.sum = sha256.Sum256(b)
 
-	m.buf = append(m.buf, m.algorithm...)
-	m.buf = append(m.buf, '\n')
-	m.buf = append(m.buf, m.date...)
-	m.buf = append(m.buf, '\n')
-	m.buf = m.appendScope(m.buf)
-	m.buf = append(m.buf, '\n')
-	m.buf = hex.AppendEncode(m.buf, sum[:])
-	m.toSign = len(m.buf)
+	b = append(b, m.algorithm...)
+	b = append(b, '\n')
+	b = append(b, m.date...)
+	b = append(b, '\n')
+	b = append(b, m.scope()...)
+	b = append(b, '\n')
+	b = appendHex(b, m.sum[:])
+	m.toSign = len(b)
+	m.buf = b
 
 	if m.algorithm == algorithm4A {
-		m.sign4A(st)
+		m.sign4A()
 		return
 	}
-	key := st.key(keyID{secret: m.creds.SecretAccessKey, day: m.date[:8], region: m.region, service: m.service})
-	mac := key.macs.Get().(hash.Hash)
-	mac.Write(m.buf[m.canonical:])
+	mac := m.key.mac()
+	mac.Write(b[m.canonical:])
 	mac.Sum(m.sum[:0])
-	mac.Reset()
-	key.macs.Put(mac)
-	m.signature = hex.AppendEncode(m.signature[:0], m.sum[:])
+	m.key.macs.Put(mac)
+	m.signature = appendHex(m.signature[:0], m.sum[:])
 }
 
-// appendScope appends the credential scope. That of SigV4A has no region.
-func (m *message) appendScope(b []byte) []byte {
-	b = append(b, m.date[:8]...)
-	b = append(b, '/')
-	if m.algorithm == algorithm4 {
-		b = append(b, m.region...)
-		b = append(b, '/')
+// setKey sets the signing key and the credential. The scope of SigV4A has no region.
+func (m *message) setKey(st *state) {
+	id := keyID{secret: m.creds.SecretAccessKey, accessKeyID: m.creds.AccessKeyID}
+	if m.algorithm == algorithm4A {
+		m.key = st.key(id)
+		m.credential = id.accessKeyID + "/" + m.date[:8] + "/" + m.service + "/aws4_request"
+		return
 	}
-	b = append(b, m.service...)
-	return append(b, "/aws4_request"...)
+	id.day, id.region, id.service = m.date[:8], m.region, m.service
+	m.key = st.key(id)
+	m.credential = m.key.credential
 }
+
+// scope returns the credential scope.
+func (m *message) scope() string { return m.credential[len(m.creds.AccessKeyID)+1:] }
 
 // A keyID is all that a signing key depends on. The secret is part of it: an
 // access key ID whose secret was changed must not meet the old key.
 type keyID struct {
-	secret               string
+	secret, accessKeyID  string
 	day, region, service string // AWS4-HMAC-SHA256 alone
-	accessKeyID          string // AWS4-ECDSA-P256-SHA256 alone
 }
 
 // A signingKey is a derived key, ready for use.
 type signingKey struct {
-	id    keyID
-	macs  sync.Pool         // of hash.Hash, for AWS4-HMAC-SHA256
-	ecdsa *ecdsa.PrivateKey // for AWS4-ECDSA-P256-SHA256
+	id keyID
+
+	// AWS4-HMAC-SHA256
+	hmac       []byte
+	macs       sync.Pool // of hash.Hash, used before
+	credential string    // the access key ID and the scope
+
+	ecdsa *ecdsa.PrivateKey // AWS4-ECDSA-P256-SHA256
+}
+
+// mac returns an HMAC with the key, to be put back into macs.
+func (k *signingKey) mac() hash.Hash {
+	if mac, ok := k.macs.Get().(hash.Hash); ok {
+		mac.Reset()
+		return mac
+	}
+	return hmac.New(sha256.New, k.hmac)
 }
 
 // maxKeys bounds each of the two generations of a key cache.
@@ -209,11 +223,14 @@ func (c *keyCache) find(id keyID) *signingKey {
 	}
 	if key = c.old[id]; key == nil {
 		// The strings may be parts of larger ones.
-		id = keyID{strings.Clone(id.secret), strings.Clone(id.day), strings.Clone(id.region), strings.Clone(id.service), strings.Clone(id.accessKeyID)}
-		if id.accessKeyID == "" {
-			key = deriveKey(id)
-		} else {
+		all := id.secret + id.day + id.region + id.service + id.accessKeyID
+		for _, s := range []*string{&id.secret, &id.day, &id.region, &id.service, &id.accessKeyID} {
+			*s, all = all[:len(*s)], all[len(*s):]
+		}
+		if id.day == "" {
 			key = deriveKey4A(id)
+		} else {
+			key = deriveKey(id)
 		}
 	}
 	if c.young == nil || len(c.young) >= maxKeys {
@@ -224,11 +241,14 @@ func (c *keyCache) find(id keyID) *signingKey {
 }
 
 func deriveKey(id keyID) *signingKey {
-	key := hmacSHA256([]byte("AWS4"+id.secret), []byte(id.day))
-	key = hmacSHA256(key, []byte(id.region))
-	key = hmacSHA256(key, []byte(id.service))
-	key = hmacSHA256(key, []byte("aws4_request"))
-	return &signingKey{id: id, macs: sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}}
+	key := append(append(make([]byte, 0, 64), "AWS4"...), id.secret...)
+	for _, part := range [...]string{id.day, id.region, id.service, "aws4_request"} {
+		mac := hmac.New(sha256.New, key)
+		key = append(key[:0], part...)
+		mac.Write(key)
+		key = mac.Sum(key[:0])
+	}
+	return &signingKey{id: id, hmac: key, credential: id.accessKeyID + "/" + id.day + "/" + id.region + "/" + id.service + "/aws4_request"}
 }
 
 func hmacSHA256(key, data []byte) []byte {

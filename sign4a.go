@@ -24,10 +24,9 @@ func (s *Signer) Sign4A(req *http.Request, creds ...Provider) error {
 }
 
 // sign4A makes the signature of the string to sign.
-func (m *message) sign4A(st *state) {
-	key := st.key(keyID{secret: m.creds.SecretAccessKey, accessKeyID: m.creds.AccessKeyID})
+func (m *message) sign4A() {
 	sum := sha256.Sum256(m.buf[m.canonical:])
-	der, err := key.ecdsa.Sign(nil, sum[:], crypto.SHA256)
+	der, err := m.key.ecdsa.Sign(nil, sum[:], crypto.SHA256)
 	if err != nil {
 		panic("awsauth: " + err.Error()) // not with a key on the curve and a digest of its length
 	}
