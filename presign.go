@@ -44,7 +44,7 @@ func (m *message) presign(s *Signer, req *http.Request, expires time.Duration, c
 	if err := m.read(s, req, true); err != nil {
 		return err
 	}
-	if err := m.choose(""); err != nil {
+	if err := m.choose("", deriveKey4A); err != nil {
 		return err
 	}
 	if err := m.retrieve(s, req, creds); err != nil {

@@ -121,7 +121,7 @@ func (st *state) date(t time.Time) string {
 // global endpoints stand for one, and with Signature Version 4 elsewhere. All else
 // is as [Signer.Sign4] says.
 func (s *Signer) Sign(req *http.Request, creds ...Provider) error {
-	return s.signHeaders(req, creds, "")
+	return s.signHeaders(req, creds, "", deriveKey4A)
 }
 
 func (s *Signer) state() *state {
@@ -179,6 +179,7 @@ type job struct {
 	service, region string
 	regionSet       bool // region stands for several
 	algorithm       string
+	derive          deriveFunc // by algorithm
 	creds           Credentials
 
 	callerPayload string // an X-Amz-Content-Sha256 of the caller's own

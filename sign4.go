@@ -1,7 +1,6 @@
 package awsauth
 
 import (
-	"crypto/ecdsa"
 	"crypto/hmac"
 	"crypto/sha256"
 	"fmt"
@@ -37,14 +36,15 @@ const (
 //
 // See https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
 func (s *Signer) Sign4(req *http.Request, creds ...Provider) error {
-	return s.signHeaders(req, creds, algorithm4)
+	return s.signHeaders(req, creds, algorithm4, nil)
 }
 
 // signHeaders signs with one algorithm, or with "" for the one that the region wants.
-func (s *Signer) signHeaders(req *http.Request, creds []Provider, algorithm string) error {
+// derive4A is deriveKey4A, or nil where SigV4A is out of the question.
+func (s *Signer) signHeaders(req *http.Request, creds []Provider, algorithm string, derive4A deriveFunc) error {
 	st := s.state()
 	m := st.message()
-	err := m.signHeaders(s, req, creds, algorithm)
+	err := m.signHeaders(s, req, creds, algorithm, derive4A)
 	if err == nil {
 		m.assignHeaders()
 	}
@@ -53,11 +53,11 @@ func (s *Signer) signHeaders(req *http.Request, creds []Provider, algorithm stri
 }
 
 // signHeaders goes through all that can fail, and leaves in m what to assign.
-func (m *message) signHeaders(s *Signer, req *http.Request, creds []Provider, algorithm string) error {
+func (m *message) signHeaders(s *Signer, req *http.Request, creds []Provider, algorithm string, derive4A deriveFunc) error {
 	if err := m.read(s, req, false); err != nil {
 		return err
 	}
-	if err := m.choose(algorithm); err != nil {
+	if err := m.choose(algorithm, derive4A); err != nil {
 		return err
 	}
 	if err := m.retrieve(s, req, creds); err != nil {
@@ -71,16 +71,13 @@ func (m *message) signHeaders(s *Signer, req *http.Request, creds []Provider, al
 }
 
 // choose settles the algorithm: the one given, or the one that the region wants.
-func (m *message) choose(algorithm string) error {
-	switch {
-	case m.regionSet && algorithm == algorithm4:
+func (m *message) choose(algorithm string, derive4A deriveFunc) error {
+	if m.regionSet && algorithm == algorithm4 {
 		return fmt.Errorf("awsauth: %q is a region set, and Signature Version 4 signs for one region: use Sign or Sign4A, or set Signer.Region to one region", m.region)
-	case algorithm != "":
-		m.algorithm = algorithm
-	case m.regionSet:
-		m.algorithm = algorithm4A
-	default:
-		m.algorithm = algorithm4
+	}
+	m.algorithm, m.derive = algorithm4, deriveKey
+	if m.regionSet || algorithm == algorithm4A {
+		m.algorithm, m.derive = algorithm4A, derive4A
 	}
 	return nil
 }
@@ -120,7 +117,7 @@ func (m *message) sign() {
 	m.listSigned()
 	b := m.appendCanonical(m.buf[:0])
 	m.canonical = len(b)
-	m.sum = sha256.Sum256(b)
+	sum := sha256.Sum256(b)
 
 	b = append(b, m.algorithm...)
 	b = append(b, '\n')
@@ -128,31 +125,23 @@ func (m *message) sign() {
 	b = append(b, '\n')
 	b = append(b, m.scope()...)
 	b = append(b, '\n')
-	b = appendHex(b, m.sum[:])
+	b = appendHex(b, sum[:])
 	m.toSign = len(b)
 	m.buf = b
 
-	if m.algorithm == algorithm4A {
-		m.sign4A()
-		return
-	}
-	mac := m.key.mac()
-	mac.Write(b[m.canonical:])
-	mac.Sum(m.sum[:0])
-	m.key.macs.Put(mac)
-	m.signature = appendHex(m.signature[:0], m.sum[:])
+	m.signature = m.key.sign(m.signature[:0], b[m.canonical:])
 }
 
 // setKey sets the signing key and the credential. The scope of SigV4A has no region.
 func (m *message) setKey(st *state) {
 	id := keyID{secret: m.creds.SecretAccessKey, accessKeyID: m.creds.AccessKeyID}
 	if m.algorithm == algorithm4A {
-		m.key = st.key(id)
+		m.key = st.key(id, m.derive)
 		m.credential = id.accessKeyID + "/" + m.date[:8] + "/" + m.service + "/aws4_request"
 		return
 	}
 	id.day, id.region, id.service = m.date[:8], m.region, m.service
-	m.key = st.key(id)
+	m.key = st.key(id, m.derive)
 	m.credential = m.key.credential
 }
 
@@ -168,23 +157,37 @@ type keyID struct {
 
 // A signingKey is a derived key, ready for use.
 type signingKey struct {
-	id keyID
+	id         keyID
+	credential string // for AWS4-HMAC-SHA256: the access key ID and the scope
 
-	// AWS4-HMAC-SHA256
-	hmac       []byte
-	macs       sync.Pool // of hash.Hash, used before
-	credential string    // the access key ID and the scope
-
-	ecdsa *ecdsa.PrivateKey // AWS4-ECDSA-P256-SHA256
+	// sign appends the signature of a string to sign, in hex. The key itself is in
+	// there: a program without SigV4A is linked without ECDSA.
+	sign func(b, toSign []byte) []byte
 }
 
-// mac returns an HMAC with the key, to be put back into macs.
-func (k *signingKey) mac() hash.Hash {
-	if mac, ok := k.macs.Get().(hash.Hash); ok {
+// A deriveFunc derives a key.
+type deriveFunc func(keyID) *signingKey
+
+// An hmacKey is a key for HMAC-SHA256.
+type hmacKey struct {
+	key  []byte
+	macs sync.Pool // of hash.Hash, used before
+}
+
+// sign appends the MAC of a string to sign, in hex.
+func (k *hmacKey) sign(b, toSign []byte) []byte {
+	mac, ok := k.macs.Get().(hash.Hash)
+	if ok {
 		mac.Reset()
-		return mac
+	} else {
+		mac = hmac.New(sha256.New, k.key)
 	}
-	return hmac.New(sha256.New, k.hmac)
+	mac.Write(toSign)
+	n := len(b)
+	b = mac.Sum(b)
+	b = appendHex(b, b[n:])
+	k.macs.Put(mac)
+	return append(b[:n], b[n+sha256.Size:]...)
 }
 
 // maxKeys bounds each of the two generations of a key cache.
@@ -199,16 +202,16 @@ type keyCache struct {
 	young, old map[keyID]*signingKey
 }
 
-func (c *keyCache) key(id keyID) *signingKey {
+func (c *keyCache) key(id keyID, derive deriveFunc) *signingKey {
 	if key := c.last.Load(); key != nil && key.id == id {
 		return key
 	}
-	key := c.find(id)
+	key := c.find(id, derive)
 	c.last.Store(key)
 	return key
 }
 
-func (c *keyCache) find(id keyID) *signingKey {
+func (c *keyCache) find(id keyID, derive deriveFunc) *signingKey {
 	c.mu.RLock()
 	key := c.young[id]
 	c.mu.RUnlock()
@@ -227,11 +230,7 @@ func (c *keyCache) find(id keyID) *signingKey {
 		for _, s := range []*string{&id.secret, &id.day, &id.region, &id.service, &id.accessKeyID} {
 			*s, all = all[:len(*s)], all[len(*s):]
 		}
-		if id.day == "" {
-			key = deriveKey4A(id)
-		} else {
-			key = deriveKey(id)
-		}
+		key = derive(id)
 	}
 	if c.young == nil || len(c.young) >= maxKeys {
 		c.young, c.old = make(map[keyID]*signingKey), c.young
@@ -248,7 +247,11 @@ func deriveKey(id keyID) *signingKey {
 		mac.Write(key)
 		key = mac.Sum(key[:0])
 	}
-	return &signingKey{id: id, hmac: key, credential: id.accessKeyID + "/" + id.day + "/" + id.region + "/" + id.service + "/aws4_request"}
+	return &signingKey{
+		id:         id,
+		credential: id.accessKeyID + "/" + id.day + "/" + id.region + "/" + id.service + "/aws4_request",
+		sign:       (&hmacKey{key: key}).sign,
+	}
 }
 
 func hmacSHA256(key, data []byte) []byte {

@@ -6,7 +6,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/sha256"
-	"encoding/hex"
 	"net/http"
 )
 
@@ -20,22 +19,27 @@ const algorithm4A = "AWS4-ECDSA-P256-SHA256"
 //
 // See https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
 func (s *Signer) Sign4A(req *http.Request, creds ...Provider) error {
-	return s.signHeaders(req, creds, algorithm4A)
+	return s.signHeaders(req, creds, algorithm4A, deriveKey4A)
 }
 
-// sign4A makes the signature of the string to sign.
-func (m *message) sign4A() {
-	sum := sha256.Sum256(m.buf[m.canonical:])
-	der, err := m.key.ecdsa.Sign(nil, sum[:], crypto.SHA256)
+// An ecdsaKey is a key for ECDSA.
+type ecdsaKey struct{ *ecdsa.PrivateKey }
+
+// sign appends the signature of a string to sign, in hex.
+func (k ecdsaKey) sign(b, toSign []byte) []byte {
+	sum := sha256.Sum256(toSign)
+	der, err := k.Sign(nil, sum[:], crypto.SHA256)
 	if err != nil {
 		panic("awsauth: " + err.Error()) // not with a key on the curve and a digest of its length
 	}
-	m.signature = hex.AppendEncode(m.signature[:0], der)
+	return appendHex(b, der)
 }
 
-// deriveKey4A derives the key pair of an access key: the first number that a KDF in
+func deriveKey4A(id keyID) *signingKey { return &signingKey{id: id, sign: deriveECDSA(id).sign} }
+
+// deriveECDSA derives the key pair of an access key: the first number that a KDF in
 // counter mode (NIST SP 800-108) yields below the order of the curve.
-func deriveKey4A(id keyID) *signingKey {
+func deriveECDSA(id keyID) ecdsaKey {
 	// The order of P-256, less two.
 	limit := elliptic.P256().Params().N.FillBytes(make([]byte, 32))
 	limit[31] -= 2
@@ -53,6 +57,6 @@ func deriveKey4A(id keyID) *signingKey {
 		if err != nil {
 			panic("awsauth: " + err.Error()) // not with a number in range
 		}
-		return &signingKey{id: id, ecdsa: key}
+		return ecdsaKey{key}
 	}
 }

@@ -7,7 +7,7 @@ trap 'rm -rf "$out"' EXIT
 
 echo "| program | bytes | over net/http alone |"
 echo "|---|--:|--:|"
-for name in nethttp awsauth minio-go aws-sdk-go-v2; do
+for name in nethttp awsauth-sign4 awsauth minio-go aws-sdk-go-v2; do
 	go build -trimpath -ldflags='-s -w' -o "$out/$name" "./size/$name"
 	size=$(wc -c <"$out/$name")
 	alone=${alone:-$size}
