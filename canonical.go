@@ -472,8 +472,8 @@ func lowerAll(b []byte) {
 	}
 }
 
-// compareLower compares s and t by their lower case, in which they are sent to be
-// signed.
+// compareLower compares two names in canonical form by their lower case, in which
+// they are signed.
 func compareLower(s, t string) int {
 	for i := 0; i < len(s) && i < len(t); i++ {
 		if s[i] != t[i] {
