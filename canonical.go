@@ -377,6 +377,8 @@ const (
 	payloadHash
 )
 
+// kindOf tells the kind of a header. Unsigned is what belongs to the connection, or
+// what net/http or proxies write and change.
 func kindOf(name string) headerKind {
 	switch name {
 	case "Authorization", "X-Amz-Date", "X-Amz-Region-Set", "X-Amz-Security-Token":
@@ -387,23 +389,15 @@ func kindOf(name string) headerKind {
 		return connectionList
 	case "Host", "Content-Length", "Transfer-Encoding", "Trailer":
 		return ofNetHTTP
-	}
-	if skipped(name) {
-		return unsigned
-	}
-	return signed
-}
-
-// skipped reports whether a header is not signed: it belongs to the connection,
-// or net/http or proxies write and change it.
-func skipped(name string) bool {
-	switch name {
 	case "Accept-Encoding", "Cache-Control", "Cookie", "Expect", "Forwarded", "From",
 		"Keep-Alive", "Max-Forwards", "Pragma", "Referer", "Te", "Upgrade",
 		"User-Agent", "Via", "X-Amzn-Trace-Id", "Traceparent", "Tracestate":
-		return true
+		return unsigned
 	}
-	return strings.HasPrefix(name, "Proxy-") || strings.HasPrefix(name, "Sec-") || strings.HasPrefix(name, "X-Forwarded-")
+	if strings.HasPrefix(name, "Proxy-") || strings.HasPrefix(name, "Sec-") || strings.HasPrefix(name, "X-Forwarded-") {
+		return unsigned
+	}
+	return signed
 }
 
 // mustSign reports whether a header is signed whatever the caller or a
@@ -500,17 +494,18 @@ func (m *message) sortFields() {
 		return
 	}
 	for i := range f {
-		name := f[i].name
-		key, at := sortKey(name), i
-		for at > 0 && (key < keys[at-1] || key == keys[at-1] && compareLower(name, f[at-1].name) < 0) {
-			keys[at] = keys[at-1]
-			at--
+		keys[i] = sortKey(f[i].name)
+	}
+	for i := 0; i < len(f)-1; i++ {
+		least := i
+		for j := i + 1; j < len(f); j++ {
+			if keys[j] < keys[least] || keys[j] == keys[least] && compareLower(f[j].name, f[least].name) < 0 {
+				least = j
+			}
 		}
-		keys[at] = key
-		if at < i {
-			moved := f[i]
-			copy(f[at+1:i+1], f[at:i])
-			f[at] = moved
+		if least != i {
+			keys[i], keys[least] = keys[least], keys[i]
+			f[i], f[least] = f[least], f[i]
 		}
 	}
 }
