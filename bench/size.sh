@@ -12,6 +12,9 @@ for name in nethttp awsauth-sign4 awsauth minio-go aws-sdk-go-v2; do
 	size=$(wc -c <"$out/$name")
 	alone=${alone:-$size}
 	title="net/http with $name"
-	[ "$name" = nethttp ] && title="net/http alone"
+	case $name in
+	nethttp) title="net/http alone" ;;
+	awsauth-sign4) title="net/http with awsauth, Sign4 alone" ;;
+	esac
 	echo "| $title | $size | $(((size - alone + 500) / 1000)) KB |"
 done
