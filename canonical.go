@@ -3,11 +3,15 @@ package awsauth
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"math/bits"
 	"net/http"
 	"net/url"
 	"slices"
+	"sort"
 	"strings"
 	"unicode/utf8"
 )
@@ -141,48 +145,80 @@ func (m *message) readQuery(presign bool) error {
 // encodeQuery encodes the parts of a query, and reports whether a signature is
 // among them. The parameters of a signature can be left out.
 func (m *message) encodeQuery(raw string, unsign bool) (presigned bool, err error) {
-	m.query = m.query[:0]
-	for part := range strings.SplitSeq(raw, "&") {
+	q := m.query[:0]
+	for raw != "" {
+		var part string
+		part, raw, _ = strings.Cut(raw, "&")
 		if part == "" {
 			continue // neither a name nor a value: servers differ on it
 		}
 		name, value, hasValue := strings.Cut(part, "=")
-		before := len(m.query)
+		before := len(q)
 		if before > 0 {
-			m.query = append(m.query, '&')
+			q = append(q, '&')
 		}
-		start := len(m.query)
-		if m.query, err = appendReescaped(m.query, name); err != nil {
+		start := len(q)
+		if q, err = appendReescaped(q, name); err != nil {
 			return false, err
 		}
-		presigned = presigned || string(m.query[start:]) == "X-Amz-Signature"
-		unsigned := unsign && isSignatureParam(m.query[start:])
+		signature := isSignatureParam(q[start:])
+		presigned = presigned || signature && string(q[start:]) == "X-Amz-Signature"
 		if hasValue {
-			if m.query, err = appendReescaped(append(m.query, '='), value); err != nil {
+			if q, err = appendReescaped(append(q, '='), value); err != nil {
 				return false, err
 			}
 		}
-		if unsigned {
-			m.query = m.query[:before]
+		if signature && unsign {
+			q = q[:before]
 		}
 	}
+	m.query = q
 	return presigned, nil
 }
 
 // addParams adds the parts of an encoded query. They stay slices of it.
 func (m *message) addParams(query []byte) {
 	for len(query) > 0 {
-		var part []byte
-		part, query, _ = bytes.Cut(query, []byte{'&'})
+		end := bytes.IndexByte(query, '&')
+		if end < 0 {
+			end = len(query)
+		}
+		part := query[:end]
+		query = query[min(end+1, len(query)):]
 		name, value, _ := bytes.Cut(part, []byte{'='})
 		m.params = append(m.params, param{name, value})
 	}
 }
 
+// sortParams sorts the query as it is signed: by name, then by value.
+func (m *message) sortParams() {
+	p := m.params
+	if len(p) > 24 {
+		sort.Sort(byNameAndValue(p))
+		return
+	}
+	for i := 1; i < len(p); i++ {
+		for j := i; j > 0 && compareParams(p[j], p[j-1]) < 0; j-- {
+			p[j], p[j-1] = p[j-1], p[j]
+		}
+	}
+}
+
+type byNameAndValue []param
+
+func (p byNameAndValue) Len() int           { return len(p) }
+func (p byNameAndValue) Less(i, j int) bool { return compareParams(p[i], p[j]) < 0 }
+func (p byNameAndValue) Swap(i, j int)      { p[i], p[j] = p[j], p[i] }
+
 // appendReescaped decodes s once, as servers do, and appends it encoded.
 func appendReescaped(b []byte, s string) ([]byte, error) {
+	start := 0 // of what is not appended yet
 	for i := 0; i < len(s); i++ {
 		c := s[i]
+		if unreserved(c) {
+			continue
+		}
+		end, next := i, i+1
 		switch c {
 		case '+':
 			c = ' '
@@ -191,11 +227,12 @@ func appendReescaped(b []byte, s string) ([]byte, error) {
 				return b, errors.New("awsauth: the query has a % that begins no escape: write %25 for it in URL.RawQuery")
 			}
 			c = unhex(s[i+1])<<4 | unhex(s[i+2])
-			i += 2
+			next = i + 3
 		}
-		b = appendEscapedByte(b, c)
+		b = appendEscapedByte(append(b, s[start:end]...), c)
+		start, i = next, next-1
 	}
-	return b, nil
+	return append(b, s[start:]...), nil
 }
 
 // appendEscaped appends s percent-encoded, but for unreserved characters and keep.
@@ -240,6 +277,7 @@ func unhex(c byte) byte {
 // signing sets itself are left out.
 func (m *message) readHeaders(skip func(string) bool, presign bool) error {
 	var connection []string
+	fields, odd := m.fields, false // odd: a name stands under another spelling
 	for key, values := range m.req.Header {
 		name, ok := headerName(key)
 		if !ok {
@@ -248,8 +286,8 @@ func (m *message) readHeaders(skip func(string) bool, presign bool) error {
 		if len(values) == 0 {
 			continue // nothing is sent
 		}
-		switch name {
-		case "Authorization", "X-Amz-Date", "X-Amz-Region-Set", "X-Amz-Security-Token", "X-Amz-S3session-Token":
+		kind := kindOf(name)
+		if kind == replaced {
 			m.replaces = true
 			m.oddNames = m.oddNames || key != name
 			continue
@@ -257,22 +295,28 @@ func (m *message) readHeaders(skip func(string) bool, presign bool) error {
 		if key != name && len(m.req.Header[name]) > 0 {
 			return twoSpellings(name)
 		}
+		plain := true
 		for _, v := range values {
-			if !isFieldValue(v) {
-				return fmt.Errorf("awsauth: the header %s has a line end or a control character in its value: remove it", key)
+			if !printable(v) {
+				plain = false
+				if !isFieldValue(v) {
+					return fmt.Errorf("awsauth: the header %s has a line end or a control character in its value: remove it", key)
+				}
 			}
 		}
-		switch name {
-		case "Connection":
+		switch kind {
+		case unsigned:
+			continue
+		case connectionList:
 			connection = slices.Concat(connection, values)
 			continue
-		case "Host", "Content-Length", "Transfer-Encoding", "Trailer":
+		case ofNetHTTP:
 			// Over HTTP/1.1 net/http would send it beside its own.
 			if key != name {
 				return fmt.Errorf("awsauth: the header %s is net/http's to write: remove it, or set the field of Request", key)
 			}
 			continue
-		case "X-Amz-Content-Sha256":
+		case payloadHash:
 			if len(values) > 1 || m.callerPayload != "" {
 				return errors.New("awsauth: X-Amz-Content-Sha256 is set more than once: set it once, with Header.Set")
 			}
@@ -281,24 +325,24 @@ func (m *message) readHeaders(skip func(string) bool, presign bool) error {
 			m.callerPayload = strings.Trim(values[0], " \t")
 			continue
 		}
-		if skipped(name) || skip != nil && !mustSign(name) && skip(name) {
+		if skip != nil && !mustSign(name) && skip(name) {
 			continue
 		}
-		m.order = append(m.order, int32(len(m.fields)))
-		m.fields = append(m.fields, field{name, values})
+		odd = odd || key != name
+		fields = append(fields, field{name, values, plain})
 	}
 	if connection != nil {
-		m.order = slices.DeleteFunc(m.order, func(i int32) bool {
-			name := m.fields[i].name
-			return !mustSign(name) && listed(connection, name)
+		fields = slices.DeleteFunc(fields, func(f field) bool {
+			return !mustSign(f.name) && listed(connection, f.name)
 		})
 	}
-	if len(m.order) > 1 {
-		slices.SortFunc(m.order, func(i, j int32) int { return compareLower(m.fields[i].name, m.fields[j].name) })
-	}
-	for i := 1; i < len(m.order); i++ {
-		if name := m.fields[m.order[i]].name; m.fields[m.order[i-1]].name == name {
-			return twoSpellings(name)
+	m.fields = fields
+	if odd {
+		m.sortFields()
+		for i := 1; i < len(fields); i++ {
+			if name := fields[i].name; fields[i-1].name == name {
+				return twoSpellings(name)
+			}
 		}
 	}
 	return nil
@@ -313,7 +357,7 @@ func headerName(key string) (name string, ok bool) {
 	first := true // of its word
 	for i := 0; i < len(key); i++ {
 		c := key[i]
-		if c != '-' && !(first && 'A' <= c && c <= 'Z' || !first && 'a' <= c && c <= 'z') {
+		if c != '-' && !(first && 'A' <= c && c <= 'Z' || !first && 'a' <= c && c <= 'z') && !('0' <= c && c <= '9') {
 			return http.CanonicalHeaderKey(key), isToken(key) // not as plain as most
 		}
 		first = c == '-'
@@ -321,16 +365,39 @@ func headerName(key string) (name string, ok bool) {
 	return key, key != ""
 }
 
-// skipped reports whether a header is not signed: it belongs to the connection,
-// or net/http or proxies write and change it.
-func skipped(name string) bool {
+// A headerKind is what becomes of a header.
+type headerKind int
+
+const (
+	signed headerKind = iota
+	unsigned
+	replaced  // by signing
+	ofNetHTTP // it writes the header itself
+	connectionList
+	payloadHash
+)
+
+// kindOf tells the kind of a header. Unsigned is what belongs to the connection, or
+// what net/http or proxies write and change.
+func kindOf(name string) headerKind {
 	switch name {
+	case "Authorization", "X-Amz-Date", "X-Amz-Region-Set", "X-Amz-Security-Token", "X-Amz-S3session-Token":
+		return replaced
+	case "X-Amz-Content-Sha256":
+		return payloadHash
+	case "Connection":
+		return connectionList
+	case "Host", "Content-Length", "Transfer-Encoding", "Trailer":
+		return ofNetHTTP
 	case "Accept-Encoding", "Cache-Control", "Cookie", "Expect", "Forwarded", "From",
 		"Keep-Alive", "Max-Forwards", "Pragma", "Referer", "Te", "Upgrade",
 		"User-Agent", "Via", "X-Amzn-Trace-Id", "Traceparent", "Tracestate":
-		return true
+		return unsigned
 	}
-	return strings.HasPrefix(name, "Proxy-") || strings.HasPrefix(name, "Sec-") || strings.HasPrefix(name, "X-Forwarded-")
+	if strings.HasPrefix(name, "Proxy-") || strings.HasPrefix(name, "Sec-") || strings.HasPrefix(name, "X-Forwarded-") {
+		return unsigned
+	}
+	return signed
 }
 
 // mustSign reports whether a header is signed whatever the caller or a
@@ -381,15 +448,26 @@ func lower(c byte) byte {
 	return c
 }
 
-func appendLower(b []byte, s string) []byte {
-	for i := 0; i < len(s); i++ {
-		b = append(b, lower(s[i]))
-	}
-	return b
+// lower8 returns eight ASCII characters in lower case.
+func lower8(w uint64) uint64 {
+	const each = 0x0101010101010101
+	// The high bits tell a byte that is A or more, and one beyond Z.
+	upper := (w + each*(0x80-'A')) &^ (w + each*(0x80-'Z'-1)) & (each * 0x80)
+	return w | upper>>2
 }
 
-// compareLower compares s and t by their lower case, in which they are sent to be
-// signed.
+// lowerAll changes b, which is ASCII, to lower case.
+func lowerAll(b []byte) {
+	for ; len(b) >= 8; b = b[8:] {
+		binary.LittleEndian.PutUint64(b, lower8(binary.LittleEndian.Uint64(b)))
+	}
+	for i, c := range b {
+		b[i] = lower(c)
+	}
+}
+
+// compareLower compares two names in canonical form by their lower case, in which
+// they are signed.
 func compareLower(s, t string) int {
 	for i := 0; i < len(s) && i < len(t); i++ {
 		if s[i] != t[i] {
@@ -399,25 +477,61 @@ func compareLower(s, t string) int {
 	return cmp.Compare(len(s), len(t))
 }
 
-// addField adds a signed header that signing sets, in its place.
+// addField adds a signed header that signing sets.
 func (m *message) addField(name, value string) {
 	m.values[m.added] = value
-	m.insertField(field{name, m.values[m.added : m.added+1]})
+	m.fields = append(m.fields, field{name, m.values[m.added : m.added+1], true})
 	m.added++
-}
-
-func (m *message) insertField(f field) {
-	at := len(m.order)
-	for at > 0 && compareLower(m.fields[m.order[at-1]].name, f.name) > 0 {
-		at--
-	}
-	m.order = slices.Insert(m.order, at, int32(len(m.fields)))
-	m.fields = append(m.fields, f)
 }
 
 // removeField takes a header out of the signed ones.
 func (m *message) removeField(name string) {
-	m.order = slices.DeleteFunc(m.order, func(i int32) bool { return m.fields[i].name == name })
+	m.fields = slices.DeleteFunc(m.fields, func(f field) bool { return f.name == name })
+}
+
+// sortFields sorts the signed headers by name. Most names differ in their first
+// eight bytes, which are compared as one number.
+func (m *message) sortFields() {
+	var keys [24]uint64
+	f := m.fields
+	if len(f) > len(keys) {
+		sort.Sort(byName(f))
+		return
+	}
+	for i := range f {
+		keys[i] = sortKey(f[i].name)
+	}
+	for i := 0; i < len(f)-1; i++ {
+		least := i
+		for j := i + 1; j < len(f); j++ {
+			if keys[j] < keys[least] || keys[j] == keys[least] && compareLower(f[j].name, f[least].name) < 0 {
+				least = j
+			}
+		}
+		if least != i {
+			keys[i], keys[least] = keys[least], keys[i]
+			f[i], f[least] = f[least], f[i]
+		}
+	}
+}
+
+// byName sorts as slices.SortFunc would, which is many KB for each type of element.
+type byName []field
+
+func (f byName) Len() int           { return len(f) }
+func (f byName) Less(i, j int) bool { return compareLower(f[i].name, f[j].name) < 0 }
+func (f byName) Swap(i, j int)      { f[i], f[j] = f[j], f[i] }
+
+// sortKey returns the first eight bytes of name, in lower case.
+func sortKey(name string) uint64 {
+	if len(name) >= 8 {
+		return lower8(bits.ReverseBytes64(load8(name)))
+	}
+	key := uint64(0)
+	for i := 0; i < len(name); i++ {
+		key |= uint64(name[i]) << (56 - 8*i)
+	}
+	return lower8(key)
 }
 
 // appendCanonical appends the canonical request.
@@ -429,10 +543,9 @@ func (m *message) appendCanonical(b []byte) []byte {
 	b = append(b, '\n')
 	b = append(b, m.path...)
 	b = append(b, '\n')
-	if len(m.params) > 1 {
-		slices.SortFunc(m.params, compareParams)
-	}
-	for i, p := range m.params {
+	m.sortParams()
+	for i := range m.params {
+		p := &m.params[i]
 		if i > 0 {
 			b = append(b, '&')
 		}
@@ -441,15 +554,19 @@ func (m *message) appendCanonical(b []byte) []byte {
 		b = append(b, p.value...)
 	}
 	b = append(b, '\n')
-	m.signed = m.appendSignedHeaders(m.signed[:0])
 	names := m.signed
-	for _, i := range m.order {
+	for i := range m.fields {
 		f := &m.fields[i]
 		b = append(b, names[:len(f.name)]...)
 		names = names[min(len(f.name)+1, len(names)):]
 		separator := byte(':')
 		for _, v := range f.values {
-			b = appendFolded(append(b, separator), v)
+			b = append(b, separator)
+			if f.plain {
+				b = append(b, v...)
+			} else {
+				b = appendFolded(b, v)
+			}
 			separator = ','
 		}
 		b = append(b, '\n')
@@ -457,7 +574,8 @@ func (m *message) appendCanonical(b []byte) []byte {
 	b = append(b, '\n')
 	b = append(b, m.signed...)
 	b = append(b, '\n')
-	return append(b, m.payload...)
+	b = append(b, m.payload...)
+	return append(b, m.digest...)
 }
 
 func compareParams(p, q param) int {
@@ -467,26 +585,22 @@ func compareParams(p, q param) int {
 	return bytes.Compare(p.value, q.value)
 }
 
-// appendSignedHeaders appends the names of the signed headers.
-func (m *message) appendSignedHeaders(b []byte) []byte {
-	for i, at := range m.order {
-		if i > 0 {
-			b = append(b, ';')
-		}
-		b = appendLower(b, m.fields[at].name)
+// listSigned sorts the signed headers, and lists their names.
+func (m *message) listSigned() {
+	m.sortFields()
+	b := m.signed[:0]
+	for i := range m.fields {
+		b = append(b, m.fields[i].name...)
+		b = append(b, ';')
 	}
-	return b
+	m.signed = b[:max(len(b)-1, 0)]
+	lowerAll(m.signed)
 }
 
 // appendFolded appends a header value without white space around it, and with
 // one space for each run of it inside.
 func appendFolded(b []byte, v string) []byte {
-	for v != "" && (v[0] == ' ' || v[0] == '\t') {
-		v = v[1:]
-	}
-	for v != "" && (v[len(v)-1] == ' ' || v[len(v)-1] == '\t') {
-		v = v[:len(v)-1]
-	}
+	v = strings.Trim(v, " \t")
 	if strings.IndexByte(v, '\t') < 0 && !strings.Contains(v, "  ") {
 		return append(b, v...)
 	}
@@ -501,4 +615,19 @@ func appendFolded(b []byte, v string) []byte {
 		b = append(b, c)
 	}
 	return b
+}
+
+// appendHex appends src in hexadecimal, four bytes at once.
+func appendHex(b, src []byte) []byte {
+	const each = 0x0101010101010101
+	for ; len(src) >= 4; src = src[4:] {
+		// Each half of a byte gets a byte.
+		w := uint64(binary.BigEndian.Uint32(src))
+		w = (w | w<<16) & 0x0000ffff0000ffff
+		w = (w | w<<8) & 0x00ff00ff00ff00ff
+		w = (w | w<<4) & (each * 0x0f)
+		letters := (w + each*6) >> 4 & each // a 1 where it is ten or more
+		b = binary.BigEndian.AppendUint64(b, w+each*'0'+letters*('a'-'0'-10))
+	}
+	return hex.AppendEncode(b, src)
 }

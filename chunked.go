@@ -3,7 +3,6 @@ package awsauth
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
@@ -198,7 +197,7 @@ func (m *message) setStreamHeaders(encoding, length, trailer string) {
 	for _, f := range m.streamHeaders {
 		m.removeField(f.name)
 		if f.values[0] != "" {
-			m.insertField(f)
+			m.fields = append(m.fields, f)
 		}
 	}
 }
@@ -223,7 +222,7 @@ func (m *message) assignStream(h http.Header) {
 		return
 	}
 	s.key, s.algorithm, s.date = m.key, m.algorithm, m.date
-	s.scope, s.seed = string(m.appendScope(nil)), string(m.signature)
+	s.scope, s.seed = m.scope(), string(m.signature)
 
 	req := m.req
 	body := req.Body
@@ -452,17 +451,9 @@ func (c *chunkedBody) sign(kind, line string) {
 	b = append(b, c.signature...)
 	b = append(b, '\n')
 	b = append(b, line...)
-	b = hex.AppendEncode(b, c.sum[:])
+	b = appendHex(b, c.sum[:])
 	c.toSign = b
-	if c.algorithm == algorithm4A {
-		c.signature = hex.AppendEncode(c.signature[:0], c.key.sign4A(b))
-		return
-	}
-	mac := c.key.macs.Get().(hash.Hash)
-	mac.Write(b)
-	c.signature = hex.AppendEncode(c.signature[:0], mac.Sum(c.sum[:0]))
-	mac.Reset()
-	c.key.macs.Put(mac)
+	c.signature = c.key.sign(c.signature[:0], b)
 }
 
 func (c *chunkedBody) appendSignature(b []byte) []byte {

@@ -2,7 +2,6 @@ package awsauth
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -178,24 +177,24 @@ func getContainer(ctx context.Context, t http.RoundTripper, u *url.URL, host, to
 }
 
 func parseContainer(status int, body []byte) (Credentials, error) {
-	var reply struct{ Code, AccessKeyID, SecretAccessKey, Token, Expiration string }
-	err := json.Unmarshal(body, &reply)
+	var reply roleKeys
+	ok := reply.read(body)
 	if status != http.StatusOK {
-		if err == nil && fetch.IsWord(reply.Code) {
-			return Credentials{}, fmt.Errorf("status %d, %s", status, reply.Code)
+		if ok && fetch.IsWord(reply.code) {
+			return Credentials{}, fmt.Errorf("status %d, %s", status, reply.code)
 		}
 		return Credentials{}, fmt.Errorf("status %d", status)
 	}
-	// The decoder's own error may quote the reply.
-	if err != nil {
+	if !ok {
 		return Credentials{}, errors.New("the reply is not the JSON it should be")
 	}
-	if reply.AccessKeyID == "" || reply.SecretAccessKey == "" {
+	if reply.accessKeyID == "" || reply.secretAccessKey == "" {
 		return Credentials{}, errors.New("the reply lacks AccessKeyId or SecretAccessKey")
 	}
-	keys := Credentials{AccessKeyID: reply.AccessKeyID, SecretAccessKey: reply.SecretAccessKey, SessionToken: reply.Token}
-	if reply.Expiration != "" {
-		if keys.Expires, err = time.Parse(time.RFC3339, reply.Expiration); err != nil {
+	keys := Credentials{AccessKeyID: reply.accessKeyID, SecretAccessKey: reply.secretAccessKey, SessionToken: reply.token}
+	if reply.expiration != "" {
+		var err error
+		if keys.Expires, err = time.Parse(time.RFC3339, reply.expiration); err != nil {
 			return Credentials{}, errors.New("the Expiration of the reply is not a time")
 		}
 	}

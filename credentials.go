@@ -128,16 +128,15 @@ func (c *Credentials) usable(now time.Time) error {
 // printable reports whether s is of visible ASCII characters, so that it can stand
 // in a header.
 func printable(s string) bool {
-	// Eight bytes at once: tokens are long, and checked at every signature.
-	const each = 0x0101010101010101
-	for len(s) >= 8 {
-		w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-		// The high bits tell a byte over 0x7f, one under 0x21, and 0x7f.
-		if (w|(w-each*0x21)|(w+each))&(each*0x80) != 0 {
+	for ; len(s) >= 32; s = s[32:] {
+		if unseen(load8(s))|unseen(load8(s[8:]))|unseen(load8(s[16:]))|unseen(load8(s[24:])) != 0 {
 			return false
 		}
-		s = s[8:]
+	}
+	for ; len(s) >= 8; s = s[8:] {
+		if unseen(load8(s)) != 0 {
+			return false
+		}
 	}
 	for i := 0; i < len(s); i++ {
 		if s[i] <= ' ' || s[i] >= 0x7f {
@@ -145,6 +144,20 @@ func printable(s string) bool {
 		}
 	}
 	return true
+}
+
+// load8 returns the first eight bytes of s.
+func load8(s string) uint64 {
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
+
+// unseen returns 0 where eight bytes are visible ASCII characters: tokens are long,
+// and looked over at every signature.
+func unseen(w uint64) uint64 {
+	const each = 0x0101010101010101
+	// The high bits tell a byte over 0x7f, one under 0x21, and 0x7f.
+	return (w | (w - each*0x21) | (w + each)) & (each * 0x80)
 }
 
 // A Chain asks its sources in order and returns the first credentials found.

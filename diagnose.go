@@ -616,7 +616,7 @@ func headerValues(req *http.Request, name string) []string {
 // stages makes the canonical request and the string to sign of req again, with
 // the last line given where req doesn't tell it.
 func (s *sentSignature) stages(req *http.Request, payload string) (canonical, toSign string, err error) {
-	m := &message{req: req, url: req.URL, service: s.service, region: s.region, s3: s3Family(s.service)}
+	m := &message{job: job{req: req, url: req.URL, service: s.service, region: s.region, s3: s3Family(s.service)}}
 	if err := m.readURL(); err != nil {
 		return "", "", err
 	}
@@ -630,7 +630,7 @@ func (s *sentSignature) stages(req *http.Request, payload string) (canonical, to
 	m.params = slices.DeleteFunc(m.params, func(p param) bool {
 		return string(p.name) == "X-Amz-Signature" || s.service == "iotdevicegateway" && string(p.name) == "X-Amz-Security-Token"
 	})
-	for i, name := range s.names {
+	for _, name := range s.names {
 		values := headerValues(req, name)
 		switch {
 		case name == "host":
@@ -638,9 +638,9 @@ func (s *sentSignature) stages(req *http.Request, payload string) (canonical, to
 		case len(values) == 0:
 			values = []string{""}
 		}
-		m.order = append(m.order, int32(i))
-		m.fields = append(m.fields, field{name, values})
+		m.fields = append(m.fields, field{name: name, values: values})
 	}
+	m.listSigned()
 	m.payload = cmp.Or(s.payload(req), payload)
 	canonical = string(m.appendCanonical(nil))
 	sum := sha256.Sum256([]byte(canonical))

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"hash/crc32"
 	"io"
 	"net/http"
@@ -30,7 +29,7 @@ const maxEvent = 24 << 20
 // See https://docs.aws.amazon.com/transcribe/latest/dg/streaming-setting-up.html
 type EventSigner struct {
 	signer          *Signer
-	secret          string
+	keys            Credentials
 	region, service string
 	prior           []byte // the signature before, in hex
 }
@@ -79,7 +78,7 @@ func (s *Signer) Events(req *http.Request, creds ...Provider) (*EventSigner, err
 	if m.creds.AccessKeyID != scope[0] {
 		return nil, errors.New("awsauth: the request was signed with another access key than there is now: sign it again, then call Events")
 	}
-	return &EventSigner{signer: s, secret: m.creds.SecretAccessKey, region: scope[2], service: scope[3], prior: []byte(signature)}, nil
+	return &EventSigner{signer: s, keys: m.creds, region: scope[2], service: scope[3], prior: []byte(signature)}, nil
 }
 
 // Sign returns the signature of a message with these headers, encoded, and this
@@ -87,18 +86,19 @@ func (s *Signer) Events(req *http.Request, creds ...Provider) (*EventSigner, err
 // [EventSigner.Message] alone, which calls it.
 func (e *EventSigner) Sign(t time.Time, headers, payload []byte) []byte {
 	st := e.signer.state()
-	m := message{algorithm: algorithm4, date: st.date(t), region: e.region, service: e.service}
+	m := message{job: job{algorithm: algorithm4, derive: deriveKey, creds: e.keys, date: st.date(t), region: e.region, service: e.service}}
+	m.setKey(st)
 	b := append(make([]byte, 0, 512), algorithm4+"-PAYLOAD\n"...)
 	b = append(b, m.date...)
-	b = m.appendScope(append(b, '\n'))
+	b = append(append(b, '\n'), m.scope()...)
 	b = append(append(b, '\n'), e.prior...)
 	for _, part := range [][]byte{headers, payload} {
 		sum := sha256.Sum256(part)
-		b = hex.AppendEncode(append(b, '\n'), sum[:])
+		b = appendHex(append(b, '\n'), sum[:])
 	}
-	sum := st.key(keyID{secret: e.secret, day: m.date[:8], region: e.region, service: e.service}).sum(b)
-	e.prior = hex.AppendEncode(e.prior[:0], sum[:])
-	return sum[:]
+	e.prior = m.key.sign(e.prior[:0], b)
+	sum, _ := hex.DecodeString(string(e.prior)) // made here
+	return sum
 }
 
 // Message returns the message to send that carries payload, signed: in the event
@@ -128,14 +128,4 @@ func (e *EventSigner) Message(payload []byte) ([]byte, error) {
 	b = append(b, sum...)
 	b = append(b, payload...)
 	return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b)), nil
-}
-
-// sum returns the MAC of data, for AWS4-HMAC-SHA256.
-func (k *signingKey) sum(data []byte) (sum [sha256.Size]byte) {
-	mac := k.macs.Get().(hash.Hash)
-	mac.Write(data)
-	mac.Sum(sum[:0])
-	mac.Reset()
-	k.macs.Put(mac)
-	return sum
 }

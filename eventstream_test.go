@@ -13,7 +13,7 @@ import (
 
 // The figures of aws-sdk-go-v2's own test of its StreamSigner.
 func TestEventSignerVectors(t *testing.T) {
-	e := &EventSigner{signer: new(Signer), secret: "SECRET", region: "us-east-1", service: "transcribestreaming",
+	e := &EventSigner{signer: new(Signer), keys: Credentials{SecretAccessKey: "SECRET"}, region: "us-east-1", service: "transcribestreaming",
 		prior: []byte(hex.EncodeToString([]byte("foobarbazqux")))}
 	for _, c := range []struct {
 		data string

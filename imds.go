@@ -2,7 +2,6 @@ package awsauth
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-awsauth/awsauth/internal/fetch"
+	"github.com/go-awsauth/awsauth/internal/flat"
 )
 
 // EC2Role is the [Provider] of the role that an EC2 instance runs as, asked of
@@ -134,27 +134,39 @@ func (r *EC2Role) fetch(ctx context.Context) (Credentials, error) {
 	return parseRole(body)
 }
 
+// A roleKeys is what metadata services say of a role's keys.
+type roleKeys struct{ code, accessKeyID, secretAccessKey, token, expiration string }
+
+// read reads a reply in JSON.
+func (r *roleKeys) read(body []byte) bool {
+	return flat.JSON(body,
+		flat.Field{Name: "Code", To: &r.code},
+		flat.Field{Name: "AccessKeyId", To: &r.accessKeyID},
+		flat.Field{Name: "SecretAccessKey", To: &r.secretAccessKey},
+		flat.Field{Name: "Token", To: &r.token},
+		flat.Field{Name: "Expiration", To: &r.expiration})
+}
+
 func parseRole(body []byte) (Credentials, error) {
-	var reply struct{ Code, AccessKeyID, SecretAccessKey, Token, Expiration string }
-	// The decoder's own error may quote the reply.
-	if json.Unmarshal(body, &reply) != nil {
+	var reply roleKeys
+	if !reply.read(body) {
 		return Credentials{}, errors.New("awsauth: EC2 metadata, role keys: the reply is not the JSON it should be")
 	}
-	if !strings.EqualFold(reply.Code, "Success") {
-		code := reply.Code
+	if !strings.EqualFold(reply.code, "Success") {
+		code := reply.code
 		if !fetch.IsWord(code) {
 			code = "no code"
 		}
 		return Credentials{}, fmt.Errorf("awsauth: EC2 metadata, role keys: the service says %s, not Success", code)
 	}
-	end, err := time.Parse(time.RFC3339, reply.Expiration)
-	if err != nil || reply.AccessKeyID == "" || reply.SecretAccessKey == "" {
+	end, err := time.Parse(time.RFC3339, reply.expiration)
+	if err != nil || reply.accessKeyID == "" || reply.secretAccessKey == "" {
 		return Credentials{}, errors.New("awsauth: EC2 metadata, role keys: the reply lacks AccessKeyId, SecretAccessKey or Expiration")
 	}
 	return Credentials{
-		AccessKeyID:     reply.AccessKeyID,
-		SecretAccessKey: reply.SecretAccessKey,
-		SessionToken:    reply.Token,
+		AccessKeyID:     reply.accessKeyID,
+		SecretAccessKey: reply.secretAccessKey,
+		SessionToken:    reply.token,
 		Expires:         end,
 	}, nil
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
@@ -76,7 +75,7 @@ func (m *message) hashPayload(p Payload, presign bool) error {
 		return fmt.Errorf("awsauth: Payload %q is not one that this package signs: use \"\", UnsignedPayload or one of the streams", string(p))
 	}
 	own := m.s3 || m.service == "aoss" // signing sets the header itself
-	if own && m.leftover(presign || streams) {
+	if own && m.callerPayload != "" && m.leftover(presign || streams) {
 		m.callerPayload = ""
 	}
 	p, err := m.readStream(p, presign)
@@ -162,8 +161,11 @@ func (m *message) hashBody() error {
 	}
 	m.hashed, m.size = true, n
 	if n > 0 {
-		m.buf = hex.AppendEncode(m.buf[:0], m.hash.to.Sum(m.sum[:0]))
-		m.payload = string(m.buf)
+		m.payload = ""
+		m.digest = appendHex(m.digest[:0], m.hash.to.Sum(m.sum[:0]))
+		if m.sendPayload {
+			m.payload, m.digest = string(m.digest), m.digest[:0]
+		}
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -81,7 +80,7 @@ func (s *Signer) PresignPost(ctx context.Context, p PostPolicy, creds ...Provide
 	if err := p.check(); err != nil {
 		return nil, err
 	}
-	m := message{algorithm: algorithm4}
+	m := message{job: job{algorithm: algorithm4, derive: deriveKey}}
 	if err := m.readPostScope(s, p.URL); err != nil {
 		return nil, err
 	}
@@ -160,6 +159,7 @@ func (m *message) readPostScope(s *Signer, target string) error {
 // postForm makes the policy and signs it.
 func (m *message) postForm(st *state, p *PostPolicy, now, end time.Time) []FormField {
 	m.date = st.date(now)
+	m.setKey(st)
 	var form []FormField
 	b := append(m.buf[:0], `{"expiration":"`...)
 	b = end.UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
@@ -198,7 +198,7 @@ func (m *message) postForm(st *state, p *PostPolicy, now, end time.Time) []FormF
 		begins(name, p.Prefixes[name])
 	}
 	field("x-amz-algorithm", m.algorithm)
-	field("x-amz-credential", m.creds.AccessKeyID+"/"+string(m.appendScope(nil)))
+	field("x-amz-credential", m.credential)
 	field("x-amz-date", m.date)
 	if m.creds.SessionToken != "" {
 		field("x-amz-security-token", m.creds.SessionToken)
@@ -206,8 +206,7 @@ func (m *message) postForm(st *state, p *PostPolicy, now, end time.Time) []FormF
 	b = append(b[:len(b)-1], "]}"...)
 
 	policy := base64.StdEncoding.EncodeToString(b)
-	sum := st.key(keyID{secret: m.creds.SecretAccessKey, day: m.date[:8], region: m.region, service: m.service}).sum([]byte(policy))
-	return append(form, FormField{"policy", policy}, FormField{"x-amz-signature", hex.EncodeToString(sum[:])})
+	return append(form, FormField{"policy", policy}, FormField{"x-amz-signature", string(m.key.sign(nil, []byte(policy)))})
 }
 
 // appendJSON appends a JSON string: prefix as it is, then s, in ASCII. A dollar sign

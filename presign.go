@@ -28,12 +28,12 @@ const maxExpires = 7 * 24 * time.Hour
 func (s *Signer) Presign(req *http.Request, expires time.Duration, creds ...Provider) error {
 	st := s.state()
 	m := st.message()
-	defer st.free(m)
-	if err := m.presign(s, req, expires, creds); err != nil {
-		return err
+	err := m.presign(s, req, expires, creds)
+	if err == nil {
+		m.assignQuery()
 	}
-	m.assignQuery()
-	return nil
+	st.free(m)
+	return err
 }
 
 // presign goes through all that can fail, and leaves in m what to assign.
@@ -44,7 +44,7 @@ func (m *message) presign(s *Signer, req *http.Request, expires time.Duration, c
 	if err := m.read(s, req, true); err != nil {
 		return err
 	}
-	if err := m.choose(""); err != nil {
+	if err := m.choose("", deriveKey4A); err != nil {
 		return err
 	}
 	if err := m.retrieve(s, req, creds); err != nil {
@@ -69,6 +69,7 @@ func (m *message) presign(s *Signer, req *http.Request, expires time.Duration, c
 // presignAt signs what m holds, as of now.
 func (m *message) presignAt(st *state, expires time.Duration, now time.Time) {
 	m.date = st.date(now)
+	m.setKey(st)
 	m.addField("Host", m.host)
 	if m.sendPayload {
 		m.addField("X-Amz-Content-Sha256", m.payload)
@@ -76,52 +77,40 @@ func (m *message) presignAt(st *state, expires time.Duration, now time.Time) {
 	// IoT checks the token apart from the signature.
 	tokenLast := m.service == "iotdevicegateway"
 
+	m.addParam("X-Amz-Algorithm", m.algorithm)
+	m.addParam("X-Amz-Credential", m.credential)
+	m.addParam("X-Amz-Date", m.date)
+	m.addParam("X-Amz-Expires", string(strconv.AppendInt(m.buf[:0], int64(expires/time.Second), 10)))
+	if m.algorithm == algorithm4A {
+		m.addParam("X-Amz-Region-Set", m.region)
+	}
+	if m.creds.SessionToken != "" && !tokenLast {
+		m.addParam(m.tokenName(), m.creds.SessionToken)
+	}
+	m.listSigned()
+	m.addParam("X-Amz-SignedHeaders", string(m.signed))
+
+	m.sign()
+
+	m.query = append(m.query, "&X-Amz-Signature="...)
+	m.query = append(m.query, m.signature...)
+	if m.creds.SessionToken != "" && tokenLast {
+		m.addParam(m.tokenName(), m.creds.SessionToken)
+	}
+}
+
+// addParam adds a parameter to the query.
+func (m *message) addParam(name, value string) {
 	q := m.query
 	if len(q) > 0 {
 		q = append(q, '&')
 	}
-	start := len(q)
-	q = append(q, "X-Amz-Algorithm="...)
-	q = append(q, m.algorithm...)
-	q = append(q, "&X-Amz-Credential="...)
-	q = appendEscaped(q, m.creds.AccessKeyID, 0)
-	q = append(q, "%2F"...)
-	m.buf = m.appendScope(m.buf[:0])
-	q = appendEscaped(q, string(m.buf), 0)
-	q = append(q, "&X-Amz-Date="...)
-	q = append(q, m.date...)
-	q = append(q, "&X-Amz-Expires="...)
-	q = strconv.AppendInt(q, int64(expires/time.Second), 10)
-	if m.algorithm == algorithm4A {
-		q = append(q, "&X-Amz-Region-Set="...)
-		q = appendEscaped(q, m.region, 0)
-	}
-	if !tokenLast {
-		q = m.appendToken(q)
-	}
-	q = append(q, "&X-Amz-SignedHeaders="...)
-	m.buf = m.appendSignedHeaders(m.buf[:0])
-	q = appendEscaped(q, string(m.buf), 0)
-	m.addParams(q[start:])
-
-	m.sign(st)
-
-	q = append(q, "&X-Amz-Signature="...)
-	q = append(q, m.signature...)
-	if tokenLast {
-		q = m.appendToken(q)
-	}
-	m.query = q
-}
-
-func (m *message) appendToken(q []byte) []byte {
-	if m.creds.SessionToken == "" {
-		return q
-	}
-	q = append(q, '&')
-	q = append(q, m.tokenName()...)
+	q = append(q, name...)
 	q = append(q, '=')
-	return appendEscaped(q, m.creds.SessionToken, 0)
+	at := len(q)
+	q = appendEscaped(q, value, 0)
+	m.params = append(m.params, param{q[at-1-len(name) : at-1], q[at:]})
+	m.query = q
 }
 
 // isSignatureParam reports whether a parameter belongs to a query signature.

@@ -122,13 +122,13 @@ func (st *state) date(t time.Time) string {
 // global endpoints stand for one, and with Signature Version 4 elsewhere. All else
 // is as [Signer.Sign4] says.
 func (s *Signer) Sign(req *http.Request, creds ...Provider) error {
-	return s.signHeaders(req, creds, "")
+	return s.signHeaders(req, creds, "", deriveKey4A)
 }
 
 func (s *Signer) state() *state {
 	st := s.lazy.Load()
 	if st == nil {
-		st = &state{messages: sync.Pool{New: func() any { return new(message) }}}
+		st = &state{messages: sync.Pool{New: newMessage}}
 		if !s.lazy.CompareAndSwap(nil, st) {
 			st = s.lazy.Load()
 		}
@@ -153,39 +153,49 @@ func (s *Signer) now() time.Time {
 // of it, and what signing will change in it. The request itself stays as it is
 // until an assign method, after the last error.
 type message struct {
+	job
+
+	// Memory that serves one message after the other.
+	path      []byte  // the canonical URI
+	query     []byte  // the query that will be sent
+	params    []param // its parts, in canonical order
+	fields    []field // the signed headers
+	signed    []byte  // their names
+	buf       []byte  // the stages: buf[:canonical], then buf[canonical:toSign]
+	signature []byte  // in hex
+	sum       [32]byte
+	digest    []byte // of the body, in hex
+	hash      bodyHash
+}
+
+// A job is what a message holds of its request.
+type job struct {
 	req      *http.Request
 	url      *url.URL // what will be sent: req.URL, or a changed copy
 	host     string   // the Host header or :authority
-	path     []byte   // the canonical URI
-	query    []byte   // the query that will be sent
-	params   []param  // its parts, in canonical order
-	fields   []field  // the signed headers
-	order    []int32  // of fields, by name
 	s3       bool     // the rules of the S3 family hold
 	replaces bool     // a header that signing sets is there already
 	oddNames bool     // and under another spelling
 
 	service, region string
+	regionSet       bool // region stands for several
 	algorithm       string
+	derive          deriveFunc // by algorithm
 	creds           Credentials
 
 	callerPayload string // an X-Amz-Content-Sha256 of the caller's own
-	payload       string // the last line of the canonical request
+	payload       string // the last line of the canonical request; "": digest is
 	sendPayload   bool   // a header says it too
-	hash          bodyHash
-	hashed        bool // the body was read: size is its length
+	hashed        bool   // the body was read: size is its length
 	size          int64
 	buffered      []byte // the body, where it could be read only once
 	stream        *stream
 	streamHeaders [3]field // to set, or to remove; zero: neither
 
 	date              string // the time, as X-Amz-Date has it
-	buf               []byte // the stages: buf[:canonical], then buf[canonical:toSign]
-	canonical, toSign int
-	signed            []byte // the names of the signed headers
 	key               *signingKey
-	sum               [32]byte
-	signature         []byte // in hex
+	credential        string // the access key ID and the scope
+	canonical, toSign int    // where these end in buf
 	authorization     string
 
 	values [5]string // backs the values of fields that signing adds
@@ -199,6 +209,16 @@ type param struct{ name, value []byte }
 type field struct {
 	name   string
 	values []string
+	plain  bool // the values are signed as they stand
+}
+
+// newMessage returns a message with memory for a request as most are.
+func newMessage() any {
+	b := make([]byte, 2048)
+	return &message{
+		buf: b[:0:1280], path: b[1280:1280:1408], signed: b[1408:1408:1536], signature: b[1536:1536:1600],
+		fields: make([]field, 0, 12),
+	}
 }
 
 func (st *state) message() *message { return st.messages.Get().(*message) }
@@ -206,15 +226,13 @@ func (st *state) message() *message { return st.messages.Get().(*message) }
 // free keeps the message's memory for the next, and no part of the request alive.
 func (st *state) free(m *message) {
 	const most = 64 << 10
-	if cap(m.buf) > most || cap(m.query) > most || cap(m.path) > most {
+	if cap(m.buf) > most || cap(m.query) > most || cap(m.path) > most || cap(m.params)+cap(m.fields) > most/64 {
 		return
 	}
 	clear(m.fields)
-	*m = message{
-		path: m.path[:0], query: m.query[:0], params: m.params[:0], fields: m.fields[:0],
-		order: m.order[:0], buf: m.buf[:0], signed: m.signed[:0], signature: m.signature[:0],
-		hash: bodyHash{to: m.hash.to},
-	}
+	m.job = job{}
+	m.path, m.query, m.params, m.fields = m.path[:0], m.query[:0], m.params[:0], m.fields[:0]
+	m.digest, m.hash.ctx = m.digest[:0], nil
 	st.messages.Put(m)
 }
 
@@ -267,12 +285,27 @@ func (m *message) readScope(s *Signer) error {
 			return err
 		}
 	}
-	// A comma in the region is a region set's.
-	if !printable(m.service) || !printable(m.region) || strings.ContainsAny(m.service, "/,") || strings.Contains(m.region, "/") {
+	_, ok := scopePart(m.service)
+	set, regionOK := scopePart(m.region)
+	if m.regionSet = set; !ok || !regionOK || strings.IndexByte(m.service, ',') >= 0 {
 		return fmt.Errorf("awsauth: %q and %q can't stand in a credential scope: correct Signer.Service, Signer.Region or AWS_REGION", m.service, m.region)
 	}
 	m.s3 = s3Family(m.service)
 	return nil
+}
+
+// scopePart reports whether s can stand in a credential scope, and whether it would
+// be a set there, as a region may be.
+func scopePart(s string) (set, ok bool) {
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '*' || c == ',':
+			set = true
+		case c == '/' || c <= ' ' || c >= 0x7f:
+			return false, false
+		}
+	}
+	return set, true
 }
 
 // s3Family reports whether a service encodes the path once and wants the
@@ -296,10 +329,12 @@ func (m *message) retrieve(s *Signer, req *http.Request, given []Provider) (err 
 	case p == nil:
 		p = standard.Credentials
 	}
-	m.creds, err = p.Retrieve(req.Context())
-	if _, checked := p.(Credentials); err == nil && !checked {
-		err = m.creds.check()
+	if c, explicit := p.(Credentials); explicit {
+		m.creds = c
+	} else if m.creds, err = p.Retrieve(req.Context()); err != nil {
+		return err
 	}
+	err = m.creds.check()
 	if err == nil && !m.creds.Expires.IsZero() && m.creds.expired(s.now()) {
 		err = fmt.Errorf("awsauth: the credentials expired at %s: get new ones", m.creds.Expires.UTC().Format(time.RFC3339))
 	}
@@ -314,7 +349,7 @@ func (m *message) assignHeaders() {
 	}
 	// One array for all values; each slice ends at its value, so that a later
 	// Header.Add does not write into the next.
-	all := make([]string, 0, 5)
+	all := make([]string, 0, m.added)
 	set := func(key, value string) {
 		all = append(all, value)
 		h[key] = all[len(all)-1 : len(all) : len(all)]

@@ -4,11 +4,9 @@ import (
 	"crypto/ecdsa"
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"hash"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,27 +37,28 @@ const (
 //
 // See https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
 func (s *Signer) Sign4(req *http.Request, creds ...Provider) error {
-	return s.signHeaders(req, creds, algorithm4)
+	return s.signHeaders(req, creds, algorithm4, nil)
 }
 
 // signHeaders signs with one algorithm, or with "" for the one that the region wants.
-func (s *Signer) signHeaders(req *http.Request, creds []Provider, algorithm string) error {
+// derive4A is deriveKey4A, or nil where SigV4A is out of the question.
+func (s *Signer) signHeaders(req *http.Request, creds []Provider, algorithm string, derive4A deriveFunc) error {
 	st := s.state()
 	m := st.message()
-	defer st.free(m)
-	if err := m.signHeaders(s, req, creds, algorithm); err != nil {
-		return err
+	err := m.signHeaders(s, req, creds, algorithm, derive4A)
+	if err == nil {
+		m.assignHeaders()
 	}
-	m.assignHeaders()
-	return nil
+	st.free(m)
+	return err
 }
 
 // signHeaders goes through all that can fail, and leaves in m what to assign.
-func (m *message) signHeaders(s *Signer, req *http.Request, creds []Provider, algorithm string) error {
+func (m *message) signHeaders(s *Signer, req *http.Request, creds []Provider, algorithm string, derive4A deriveFunc) error {
 	if err := m.read(s, req, false); err != nil {
 		return err
 	}
-	if err := m.choose(algorithm); err != nil {
+	if err := m.choose(algorithm, derive4A); err != nil {
 		return err
 	}
 	if err := m.retrieve(s, req, creds); err != nil || m.creds.anonymous() {
@@ -73,17 +72,13 @@ func (m *message) signHeaders(s *Signer, req *http.Request, creds []Provider, al
 }
 
 // choose settles the algorithm: the one given, or the one that the region wants.
-func (m *message) choose(algorithm string) error {
-	set := strings.ContainsAny(m.region, "*,")
-	switch {
-	case set && algorithm == algorithm4:
+func (m *message) choose(algorithm string, derive4A deriveFunc) error {
+	if m.regionSet && algorithm == algorithm4 {
 		return fmt.Errorf("awsauth: %q is a region set, and Signature Version 4 signs for one region: use Sign or Sign4A, or set Signer.Region to one region", m.region)
-	case algorithm != "":
-		m.algorithm = algorithm
-	case set:
-		m.algorithm = algorithm4A
-	default:
-		m.algorithm = algorithm4
+	}
+	m.algorithm, m.derive = algorithm4, deriveKey
+	if m.regionSet || algorithm == algorithm4A {
+		m.algorithm, m.derive = algorithm4A, derive4A
 	}
 	return nil
 }
@@ -91,6 +86,7 @@ func (m *message) choose(algorithm string) error {
 // signHeadersAt signs what m holds, as of now.
 func (m *message) signHeadersAt(st *state, now time.Time) {
 	m.date = st.date(now)
+	m.setKey(st)
 	m.addField("Host", m.host)
 	m.addField("X-Amz-Date", m.date)
 	if m.algorithm == algorithm4A {
@@ -102,76 +98,99 @@ func (m *message) signHeadersAt(st *state, now time.Time) {
 	if m.sendPayload {
 		m.addField("X-Amz-Content-Sha256", m.payload)
 	}
-	m.sign(st)
+	m.sign()
 
 	// One string holds all that becomes header values.
-	start := len(m.buf)
-	m.buf = append(m.buf, m.algorithm...)
-	m.buf = append(m.buf, " Credential="...)
-	m.buf = append(m.buf, m.creds.AccessKeyID...)
-	m.buf = append(m.buf, '/')
-	m.buf = m.appendScope(m.buf)
-	m.buf = append(m.buf, ", SignedHeaders="...)
-	m.buf = append(m.buf, m.signed...)
-	m.buf = append(m.buf, ", Signature="...)
-	m.buf = append(m.buf, m.signature...)
-	m.authorization = string(m.buf[start:])
+	b := m.buf
+	b = append(b, m.algorithm...)
+	b = append(b, " Credential="...)
+	b = append(b, m.credential...)
+	b = append(b, ", SignedHeaders="...)
+	b = append(b, m.signed...)
+	b = append(b, ", Signature="...)
+	b = append(b, m.signature...)
+	m.authorization = string(b[len(m.buf):])
+	m.buf = b
 }
 
 // sign takes m through its stages: canonical request, string to sign, signature.
-func (m *message) sign(st *state) {
-	m.buf = m.appendCanonical(m.buf[:0])
-	m.canonical = len(m.buf)
-	sum := sha256.Sum256(m.buf)
+func (m *message) sign() {
+	m.listSigned()
+	b := m.appendCanonical(m.buf[:0])
+	m.canonical = len(b)
+	sum := sha256.Sum256(b)
 
-	m.buf = append(m.buf, m.algorithm...)
-	m.buf = append(m.buf, '\n')
-	m.buf = append(m.buf, m.date...)
-	m.buf = append(m.buf, '\n')
-	m.buf = m.appendScope(m.buf)
-	m.buf = append(m.buf, '\n')
-	m.buf = hex.AppendEncode(m.buf, sum[:])
-	m.toSign = len(m.buf)
+	b = append(b, m.algorithm...)
+	b = append(b, '\n')
+	b = append(b, m.date...)
+	b = append(b, '\n')
+	b = append(b, m.scope()...)
+	b = append(b, '\n')
+	b = appendHex(b, sum[:])
+	m.toSign = len(b)
+	m.buf = b
 
+	m.signature = m.key.sign(m.signature[:0], b[m.canonical:])
+}
+
+// setKey sets the signing key and the credential. The scope of SigV4A has no region.
+func (m *message) setKey(st *state) {
+	id := keyID{secret: m.creds.SecretAccessKey, accessKeyID: m.creds.AccessKeyID}
 	if m.algorithm == algorithm4A {
-		m.sign4A(st)
+		m.key = st.key(id, m.derive)
+		m.credential = id.accessKeyID + "/" + m.date[:8] + "/" + m.service + "/aws4_request"
 		return
 	}
-	key := st.key(keyID{secret: m.creds.SecretAccessKey, day: m.date[:8], region: m.region, service: m.service})
-	m.key = key
-	mac := key.macs.Get().(hash.Hash)
-	mac.Write(m.buf[m.canonical:])
-	mac.Sum(m.sum[:0])
-	mac.Reset()
-	key.macs.Put(mac)
-	m.signature = hex.AppendEncode(m.signature[:0], m.sum[:])
+	id.day, id.region, id.service = m.date[:8], m.region, m.service
+	m.key = st.key(id, m.derive)
+	m.credential = m.key.credential
 }
 
-// appendScope appends the credential scope. That of SigV4A has no region.
-func (m *message) appendScope(b []byte) []byte {
-	b = append(b, m.date[:8]...)
-	b = append(b, '/')
-	if m.algorithm == algorithm4 {
-		b = append(b, m.region...)
-		b = append(b, '/')
-	}
-	b = append(b, m.service...)
-	return append(b, "/aws4_request"...)
-}
+// scope returns the credential scope.
+func (m *message) scope() string { return m.credential[len(m.creds.AccessKeyID)+1:] }
 
 // A keyID is all that a signing key depends on. The secret is part of it: an
 // access key ID whose secret was changed must not meet the old key.
 type keyID struct {
-	secret               string
+	secret, accessKeyID  string
 	day, region, service string // AWS4-HMAC-SHA256 alone
-	accessKeyID          string // AWS4-ECDSA-P256-SHA256 alone
 }
 
 // A signingKey is a derived key, ready for use.
 type signingKey struct {
-	id    keyID
-	macs  sync.Pool         // of hash.Hash, for AWS4-HMAC-SHA256
-	ecdsa *ecdsa.PrivateKey // for AWS4-ECDSA-P256-SHA256
+	id         keyID
+	credential string // for AWS4-HMAC-SHA256: the access key ID and the scope
+
+	// sign appends the signature of a string to sign, in hex. The key itself is in
+	// there: a program without SigV4A is linked without ECDSA.
+	sign func(b, toSign []byte) []byte
+
+	public *ecdsa.PublicKey // for AWS4-ECDSA-P256-SHA256
+}
+
+// A deriveFunc derives a key.
+type deriveFunc func(keyID) *signingKey
+
+// An hmacKey is a key for HMAC-SHA256.
+type hmacKey struct {
+	key  []byte
+	macs sync.Pool // of hash.Hash, used before
+}
+
+// sign appends the MAC of a string to sign, in hex.
+func (k *hmacKey) sign(b, toSign []byte) []byte {
+	mac, ok := k.macs.Get().(hash.Hash)
+	if ok {
+		mac.Reset()
+	} else {
+		mac = hmac.New(sha256.New, k.key)
+	}
+	mac.Write(toSign)
+	n := len(b)
+	b = mac.Sum(b)
+	b = appendHex(b, b[n:])
+	k.macs.Put(mac)
+	return append(b[:n], b[n+sha256.Size:]...)
 }
 
 // maxKeys bounds each of the two generations of a key cache.
@@ -186,16 +205,16 @@ type keyCache struct {
 	young, old map[keyID]*signingKey
 }
 
-func (c *keyCache) key(id keyID) *signingKey {
+func (c *keyCache) key(id keyID, derive deriveFunc) *signingKey {
 	if key := c.last.Load(); key != nil && key.id == id {
 		return key
 	}
-	key := c.find(id)
+	key := c.find(id, derive)
 	c.last.Store(key)
 	return key
 }
 
-func (c *keyCache) find(id keyID) *signingKey {
+func (c *keyCache) find(id keyID, derive deriveFunc) *signingKey {
 	c.mu.RLock()
 	key := c.young[id]
 	c.mu.RUnlock()
@@ -210,12 +229,11 @@ func (c *keyCache) find(id keyID) *signingKey {
 	}
 	if key = c.old[id]; key == nil {
 		// The strings may be parts of larger ones.
-		id = keyID{strings.Clone(id.secret), strings.Clone(id.day), strings.Clone(id.region), strings.Clone(id.service), strings.Clone(id.accessKeyID)}
-		if id.accessKeyID == "" {
-			key = deriveKey(id)
-		} else {
-			key = deriveKey4A(id)
+		all := id.secret + id.day + id.region + id.service + id.accessKeyID
+		for _, s := range []*string{&id.secret, &id.day, &id.region, &id.service, &id.accessKeyID} {
+			*s, all = all[:len(*s)], all[len(*s):]
 		}
+		key = derive(id)
 	}
 	if c.young == nil || len(c.young) >= maxKeys {
 		c.young, c.old = make(map[keyID]*signingKey), c.young
@@ -225,11 +243,18 @@ func (c *keyCache) find(id keyID) *signingKey {
 }
 
 func deriveKey(id keyID) *signingKey {
-	key := hmacSHA256([]byte("AWS4"+id.secret), []byte(id.day))
-	key = hmacSHA256(key, []byte(id.region))
-	key = hmacSHA256(key, []byte(id.service))
-	key = hmacSHA256(key, []byte("aws4_request"))
-	return &signingKey{id: id, macs: sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}}
+	key := append(append(make([]byte, 0, 64), "AWS4"...), id.secret...)
+	for _, part := range [...]string{id.day, id.region, id.service, "aws4_request"} {
+		mac := hmac.New(sha256.New, key)
+		key = append(key[:0], part...)
+		mac.Write(key)
+		key = mac.Sum(key[:0])
+	}
+	return &signingKey{
+		id:         id,
+		credential: id.accessKeyID + "/" + id.day + "/" + id.region + "/" + id.service + "/aws4_request",
+		sign:       (&hmacKey{key: key}).sign,
+	}
 }
 
 func hmacSHA256(key, data []byte) []byte {

@@ -6,7 +6,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/sha256"
-	"encoding/hex"
 	"net/http"
 )
 
@@ -20,28 +19,30 @@ const algorithm4A = "AWS4-ECDSA-P256-SHA256"
 //
 // See https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
 func (s *Signer) Sign4A(req *http.Request, creds ...Provider) error {
-	return s.signHeaders(req, creds, algorithm4A)
+	return s.signHeaders(req, creds, algorithm4A, deriveKey4A)
 }
 
-// sign4A makes the signature of the string to sign.
-func (m *message) sign4A(st *state) {
-	m.key = st.key(keyID{secret: m.creds.SecretAccessKey, accessKeyID: m.creds.AccessKeyID})
-	m.signature = hex.AppendEncode(m.signature[:0], m.key.sign4A(m.buf[m.canonical:]))
-}
+// An ecdsaKey is a key for ECDSA.
+type ecdsaKey struct{ *ecdsa.PrivateKey }
 
-// sign4A returns the signature of a string to sign.
-func (k *signingKey) sign4A(toSign []byte) []byte {
+// sign appends the signature of a string to sign, in hex.
+func (k ecdsaKey) sign(b, toSign []byte) []byte {
 	sum := sha256.Sum256(toSign)
-	der, err := k.ecdsa.Sign(nil, sum[:], crypto.SHA256)
+	der, err := k.Sign(nil, sum[:], crypto.SHA256)
 	if err != nil {
 		panic("awsauth: " + err.Error()) // not with a key on the curve and a digest of its length
 	}
-	return der
+	return appendHex(b, der)
 }
 
-// deriveKey4A derives the key pair of an access key: the first number that a KDF in
-// counter mode (NIST SP 800-108) yields below the order of the curve.
 func deriveKey4A(id keyID) *signingKey {
+	key := deriveECDSA(id)
+	return &signingKey{id: id, sign: key.sign, public: &key.PublicKey}
+}
+
+// deriveECDSA derives the key pair of an access key: the first number that a KDF in
+// counter mode (NIST SP 800-108) yields below the order of the curve.
+func deriveECDSA(id keyID) ecdsaKey {
 	// The order of P-256, less two.
 	limit := elliptic.P256().Params().N.FillBytes(make([]byte, 32))
 	limit[31] -= 2
@@ -59,6 +60,6 @@ func deriveKey4A(id keyID) *signingKey {
 		if err != nil {
 			panic("awsauth: " + err.Error()) // not with a number in range
 		}
-		return &signingKey{id: id, ecdsa: key}
+		return ecdsaKey{key}
 	}
 }

@@ -32,7 +32,7 @@ func suitePublicKey(t *testing.T) *ecdsa.PublicKey {
 }
 
 func TestDeriveKey4A(t *testing.T) {
-	key := deriveKey4A(keyID{secret: testSecret, accessKeyID: testID}).ecdsa
+	key := deriveECDSA(keyID{secret: testSecret, accessKeyID: testID})
 	if !key.PublicKey.Equal(suitePublicKey(t)) {
 		t.Error("the suite's secret does not derive the published key")
 	}

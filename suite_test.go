@@ -104,7 +104,7 @@ func (c *suiteCase) run(t *testing.T) {
 	case c.canonicalizerOnly():
 		err = c.signByHand(m, s)
 	case c.Kind == "header":
-		err = m.signHeaders(s, c.httpRequest(t), nil, algorithm4)
+		err = m.signHeaders(s, c.httpRequest(t), nil, algorithm4, nil)
 	default:
 		err = m.presign(s, c.httpRequest(t), c.expires(), nil)
 	}
@@ -193,7 +193,7 @@ func (c *suiteCase) signByHand(m *message, s *Signer) error {
 	host, path, query := c.split()
 	m.req, m.url = &http.Request{Method: c.Request.Method, Header: http.Header{}}, &url.URL{RawQuery: query}
 	m.host, m.service, m.region = host, c.Service, c.Region
-	m.algorithm, m.creds = algorithm4, s.Credentials.(Credentials)
+	m.algorithm, m.derive, m.creds = algorithm4, deriveKey, s.Credentials.(Credentials)
 	if *c.NormalizePath {
 		m.path = appendCleanPath(nil, path)
 	} else {

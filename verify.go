@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"net/http"
 	"slices"
@@ -589,11 +588,11 @@ func (c *verification) checkKey(v *Verifier, now time.Time) *VerifyError {
 		return err
 	}
 
-	id := keyID{secret: keys.SecretAccessKey, accessKeyID: c.AccessKeyID}
+	id, derive := keyID{secret: keys.SecretAccessKey, accessKeyID: c.AccessKeyID}, deriveKey4A
 	if c.Algorithm == algorithm4 {
-		id = keyID{secret: keys.SecretAccessKey, day: c.day, region: c.Region, service: c.Service}
+		id.day, id.region, id.service, derive = c.day, c.Region, c.Service, deriveKey
 	}
-	c.key = verifyKey{c.Algorithm, v.keys().key(id)}
+	c.key = verifyKey{c.Algorithm, v.keys().key(id, derive)}
 	complete, refusal := c.appendCanonical()
 	if refusal != nil {
 		return refusal
@@ -741,15 +740,7 @@ func (k verifyKey) made(signature string, toSign []byte) bool {
 	if k.algorithm == algorithm4A {
 		der, err := hex.DecodeString(signature)
 		sum := sha256.Sum256(toSign)
-		return err == nil && ecdsa.VerifyASN1(&k.ecdsa.PublicKey, sum[:], der)
+		return err == nil && ecdsa.VerifyASN1(k.public, sum[:], der)
 	}
-	mac := k.macs.Get().(hash.Hash)
-	mac.Write(toSign)
-	var sum [sha256.Size]byte
-	mac.Sum(sum[:0])
-	mac.Reset()
-	k.macs.Put(mac)
-	var want [2 * sha256.Size]byte
-	hex.Encode(want[:], sum[:])
-	return subtle.ConstantTimeCompare(want[:], []byte(signature)) == 1
+	return subtle.ConstantTimeCompare(k.sign(nil, toSign), []byte(signature)) == 1
 }

@@ -96,7 +96,7 @@ func TestVerifyPublishedChunks(t *testing.T) {
 type chunker struct {
 	algorithm      string
 	key            []byte // AWS4-HMAC-SHA256
-	signing        *signingKey
+	signing        ecdsaKey
 	scope, prev    string
 	signed, legacy bool // legacy: as minio-go ends a trailer
 }
@@ -105,7 +105,7 @@ func (c *chunker) sign(kind, what string) string {
 	toSign := c.algorithm + "-" + kind + "\n20130524T000000Z\n" + c.scope + "\n" + c.prev + "\n" + what
 	if c.algorithm == algorithm4A {
 		sum := sha256.Sum256([]byte(toSign))
-		der, _ := c.signing.ecdsa.Sign(nil, sum[:], crypto.SHA256)
+		der, _ := c.signing.Sign(nil, sum[:], crypto.SHA256)
 		c.prev = hex.EncodeToString(der)
 		return c.prev + strings.Repeat("*", 144-len(c.prev))
 	}
@@ -152,7 +152,7 @@ func chunkedRequest(t testing.TB, payload, length, trailer string, encoding ...s
 	c := &chunker{algorithm: algorithm4, scope: "20130524/us-east-1/s3/aws4_request", signed: !strings.Contains(payload, "UNSIGNED")}
 	if strings.Contains(payload, "ECDSA") {
 		c.algorithm, c.scope = algorithm4A, "20130524/s3/aws4_request"
-		c.signing = deriveKey4A(keyID{secret: docsKeys().SecretAccessKey, accessKeyID: docsKeys().AccessKeyID})
+		c.signing = deriveECDSA(keyID{secret: docsKeys().SecretAccessKey, accessKeyID: docsKeys().AccessKeyID})
 		r.Header.Set("X-Amz-Region-Set", "us-*")
 	}
 	c.key = []byte("AWS4" + docsKeys().SecretAccessKey)
@@ -185,7 +185,7 @@ func chunkedRequest(t testing.TB, payload, length, trailer string, encoding ...s
 	toSign := c.algorithm + "\n20130524T000000Z\n" + c.scope + "\n" + hexSum("PUT\n/k\n\n"+lines+"\n"+strings.Join(names, ";")+"\n"+payload)
 	if c.algorithm == algorithm4A {
 		sum := sha256.Sum256([]byte(toSign))
-		der, _ := c.signing.ecdsa.Sign(nil, sum[:], crypto.SHA256)
+		der, _ := c.signing.Sign(nil, sum[:], crypto.SHA256)
 		c.prev = hex.EncodeToString(der)
 	} else {
 		c.prev = hex.EncodeToString(hmacSHA256(c.key, []byte(toSign)))

@@ -2,7 +2,6 @@ package awsauth
 
 import (
 	"context"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"net/http"
@@ -96,12 +95,9 @@ func (w webIdentity) ask(ctx context.Context, e Env, t http.RoundTripper, endpoi
 	if err != nil {
 		return stsquery.Credentials{}, err
 	}
-	var reply struct {
-		XMLName     xml.Name             `xml:"AssumeRoleWithWebIdentityResponse"`
-		Credentials stsquery.Credentials `xml:"AssumeRoleWithWebIdentityResult>Credentials"`
-	}
-	err = stsquery.Call(t, req, &reply)
-	return reply.Credentials, err
+	var reply stsquery.Credentials
+	err = stsquery.Call(t, req, reply.Of("AssumeRoleWithWebIdentity"))
+	return reply, err
 }
 
 // endpoint returns the STS of the region, or that of the role's partition. A token

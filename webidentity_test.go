@@ -70,7 +70,7 @@ func TestWebIdentityFaults(t *testing.T) {
 		"no secret":                  {write(stsReply("A", "", "T", late)), "lacks AccessKeyId", 1, false},
 		"no token":                   {write(stsReply("A", "SECRET", "", late)), "lacks AccessKeyId", 1, false},
 		"no expiration":              {write(strings.Replace(stsReply("A", "SECRET", "T", ""), "<Expiration></Expiration>", "", 1)), "lacks AccessKeyId", 1, false},
-		"empty expiration":           {write(stsReply("A", "SECRET", "T", "")), "not the XML", 1, false},
+		"empty expiration":           {write(stsReply("A", "SECRET", "T", "")), "lacks AccessKeyId", 1, false},
 		"odd expiration":             {write(stsReply("A", "SECRET", "T", "BODY")), "not the XML", 1, false},
 		"key with a space":           {write(stsReply("A B", "SECRET", "T", late)), "no key has", 1, false},
 		"expired":                    {write(stsReply("A", "SECRET", "T", "1999-12-31T23:59:59Z")), "expired", 1, false},

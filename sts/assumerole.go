@@ -3,7 +3,6 @@ package sts
 import (
 	"cmp"
 	"context"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"maps"
@@ -163,14 +162,10 @@ func (a AssumeRole) retrieve(ctx context.Context, params url.Values) (awsauth.Cr
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	var reply struct {
-		XMLName     xml.Name             `xml:"AssumeRoleResponse"`
-		Credentials stsquery.Credentials `xml:"AssumeRoleResult>Credentials"`
-	}
-	if err := client.call(ctx, "AssumeRole", params, tries, &reply); err != nil {
+	var got stsquery.Credentials
+	if err := client.call(ctx, "AssumeRole", params, tries, got.Of("AssumeRole")); err != nil {
 		return awsauth.Credentials{}, err
 	}
-	got := reply.Credentials
 	switch {
 	case got.AccessKeyID == "" || got.SecretAccessKey == "" || got.SessionToken == "" || got.Expiration.IsZero():
 		return awsauth.Credentials{}, errors.New("the reply lacks AccessKeyId, SecretAccessKey, SessionToken or Expiration")

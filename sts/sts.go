@@ -10,7 +10,6 @@ package sts
 import (
 	"cmp"
 	"context"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"net/http"
@@ -21,6 +20,7 @@ import (
 
 	"github.com/go-awsauth/awsauth"
 	"github.com/go-awsauth/awsauth/internal/fetch"
+	"github.com/go-awsauth/awsauth/internal/flat"
 	"github.com/go-awsauth/awsauth/internal/partition"
 	"github.com/go-awsauth/awsauth/internal/stsquery"
 )
@@ -69,18 +69,16 @@ func GetCallerIdentity(ctx context.Context, creds ...awsauth.Provider) (Identity
 func (c Client) GetCallerIdentity(ctx context.Context, creds ...awsauth.Provider) (Identity, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	var reply struct {
-		XMLName xml.Name `xml:"GetCallerIdentityResponse"`
-		Result  struct {
-			Account string
-			ARN     string `xml:"Arn"`
-			UserID  string `xml:"UserId"`
-		} `xml:"GetCallerIdentityResult"`
+	var who Identity
+	read := func(body []byte) bool {
+		return flat.XML(body, "GetCallerIdentityResponse",
+			flat.Field{Name: "GetCallerIdentityResult>Account", To: &who.Account},
+			flat.Field{Name: "GetCallerIdentityResult>Arn", To: &who.ARN},
+			flat.Field{Name: "GetCallerIdentityResult>UserId", To: &who.UserID})
 	}
-	if err := c.call(ctx, "GetCallerIdentity", url.Values{}, callTries, &reply, creds...); err != nil {
+	if err := c.call(ctx, "GetCallerIdentity", url.Values{}, callTries, read, creds...); err != nil {
 		return Identity{}, fmt.Errorf("awsauth: asking STS who the caller is: %w", err)
 	}
-	who := Identity(reply.Result)
 	if who.Account == "" || who.ARN == "" || who.UserID == "" {
 		return Identity{}, errors.New("awsauth: asking STS who the caller is: the reply lacks Account, Arn or UserId")
 	}
@@ -94,8 +92,8 @@ const (
 	callPause   = 100 * time.Millisecond
 )
 
-// call signs an action, sends it up to so many times, and parses the reply.
-func (c Client) call(ctx context.Context, action string, params url.Values, tries int, reply any, creds ...awsauth.Provider) error {
+// call signs an action, sends it up to so many times, and has the reply read.
+func (c Client) call(ctx context.Context, action string, params url.Values, tries int, read func(body []byte) bool, creds ...awsauth.Provider) error {
 	endpoint, region, err := c.endpoint()
 	if err != nil {
 		return err
@@ -126,7 +124,7 @@ func (c Client) call(ctx context.Context, action string, params url.Values, trie
 		if try.Body, err = req.GetBody(); err != nil {
 			return false
 		}
-		err = stsquery.Call(transport, try, reply)
+		err = stsquery.Call(transport, try, read)
 		return tries > 0 && stsquery.Again(err) && req.Context().Err() == nil
 	})
 	if err != nil && ctx.Err() != nil && !errors.Is(err, ctx.Err()) {

@@ -4,7 +4,6 @@ package stsquery
 
 import (
 	"context"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"net/http"
@@ -13,14 +12,28 @@ import (
 	"time"
 
 	"github.com/go-awsauth/awsauth/internal/fetch"
+	"github.com/go-awsauth/awsauth/internal/flat"
 )
 
 // Credentials are those of a reply. What the reply lacks is zero.
 type Credentials struct {
-	AccessKeyID     string    `xml:"AccessKeyId"`
-	SecretAccessKey string    `xml:"SecretAccessKey"`
-	SessionToken    string    `xml:"SessionToken"`
-	Expiration      time.Time `xml:"Expiration"`
+	AccessKeyID     string
+	SecretAccessKey string
+	SessionToken    string
+	Expiration      time.Time
+}
+
+// Of returns what reads c from the reply to an action, for [Call].
+func (c *Credentials) Of(action string) func(body []byte) bool {
+	return func(body []byte) bool {
+		in, expiration := action+"Result>Credentials>", ""
+		ok := flat.XML(body, action+"Response",
+			flat.Field{Name: in + "AccessKeyId", To: &c.AccessKeyID},
+			flat.Field{Name: in + "SecretAccessKey", To: &c.SecretAccessKey},
+			flat.Field{Name: in + "SessionToken", To: &c.SessionToken},
+			flat.Field{Name: in + "Expiration", To: &expiration})
+		return ok && (expiration == "" || c.Expiration.UnmarshalText([]byte(expiration)) == nil)
+	}
 }
 
 // An Error is a reply other than 200.
@@ -60,25 +73,21 @@ func NewRequest(ctx context.Context, endpoint, action string, params url.Values)
 	return req, nil
 }
 
-// Call sends req and parses the reply into the struct that reply points at. No
+// Call sends req and has the reply read, which read reports whether it could. No
 // error has more of the reply than its status and the code of [Error].
-func Call(t http.RoundTripper, req *http.Request, reply any) error {
+func Call(t http.RoundTripper, req *http.Request, read func(body []byte) bool) error {
 	status, body, err := fetch.Do(t, req)
 	if err != nil {
 		return err
 	}
 	if status != http.StatusOK {
-		var e struct {
-			XMLName xml.Name `xml:"ErrorResponse"`
-			Code    string   `xml:"Error>Code"`
-		}
-		if xml.Unmarshal(body, &e) != nil || !fetch.IsWord(e.Code) {
+		e := &Error{Status: status}
+		if !flat.XML(body, "ErrorResponse", flat.Field{Name: "Error>Code", To: &e.Code}) || !fetch.IsWord(e.Code) {
 			e.Code = ""
 		}
-		return &Error{Status: status, Code: e.Code}
+		return e
 	}
-	// The decoder's own error may quote the reply.
-	if xml.Unmarshal(body, reply) != nil {
+	if !read(body) {
 		return ErrNotXML
 	}
 	return nil

@@ -1,7 +1,6 @@
 package stsquery
 
 import (
-	"encoding/xml"
 	"errors"
 	"io"
 	"log"
@@ -14,11 +13,6 @@ import (
 
 	"github.com/go-awsauth/awsauth/internal/fetch"
 )
-
-type reply struct {
-	XMLName     xml.Name    `xml:"AssumeRoleResponse"`
-	Credentials Credentials `xml:"AssumeRoleResult>Credentials"`
-}
 
 func TestCall(t *testing.T) {
 	const good = `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult>
@@ -72,15 +66,15 @@ func TestCall(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var got reply
-		err = Call(http.DefaultTransport, req, &got)
+		var got Credentials
+		err = Call(http.DefaultTransport, req, got.Of("AssumeRole"))
 		srv.Close()
 		text := ""
 		if err != nil {
 			text = err.Error()
 		}
-		if text != c.err || Again(err) != c.again || err == nil && got.Credentials != c.want {
-			t.Errorf("%d %.60s: %+v, %v, again %v", c.status, c.body, got.Credentials, err, Again(err))
+		if text != c.err || Again(err) != c.again || err == nil && got != c.want {
+			t.Errorf("%d %.60s: %+v, %v, again %v", c.status, c.body, got, err, Again(err))
 		}
 	}
 }
@@ -91,7 +85,7 @@ func TestCallUntrusted(t *testing.T) {
 	srv.StartTLS()
 	defer srv.Close()
 	req, _ := NewRequest(t.Context(), srv.URL, "AssumeRole", url.Values{})
-	if err := Call(NewTransport(), req, new(reply)); !errors.Is(err, fetch.ErrUntrusted) || Again(err) {
+	if err := Call(NewTransport(), req, new(Credentials).Of("AssumeRole")); !errors.Is(err, fetch.ErrUntrusted) || Again(err) {
 		t.Error(err)
 	}
 }

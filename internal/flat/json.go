@@ -1,0 +1,187 @@
+package flat
+
+import (
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// maxDepth is how deep the values in an object may be nested.
+const maxDepth = 100
+
+// JSON reads members of the object that data is, whose names may be in any case,
+// and reports whether data is one, or null, and each field a string, or null. Other
+// members may be nested 100 deep.
+func JSON(data []byte, fields ...Field) bool {
+	r := jsonReader{reader: reader{data: data}, fields: fields}
+	r.space()
+	ok := r.peek() == '{' && r.value(0) || r.skip("null")
+	r.space()
+	return ok && r.at == len(data)
+}
+
+type jsonReader struct {
+	reader
+	fields []Field
+	text   []byte // the last string
+}
+
+// value reads a value at a depth. The object at depth 0 is the one of interest.
+func (r *jsonReader) value(depth int) bool {
+	switch c := r.peek(); c {
+	case '"':
+		return r.string()
+	case '{', '[':
+		return depth < maxDepth && r.members(depth, c)
+	case 't':
+		return r.skip("true")
+	case 'f':
+		return r.skip("false")
+	case 'n':
+		return r.skip("null")
+	}
+	return r.number()
+}
+
+// members reads an object or an array, which open begins.
+func (r *jsonReader) members(depth int, open byte) bool {
+	end := open + 2 // '}' and ']'
+	r.at++
+	r.space()
+	if r.peek() == end {
+		r.at++
+		return true
+	}
+	for {
+		var to *string
+		if open == '{' {
+			if !r.string() {
+				return false
+			}
+			if depth == 0 {
+				to = r.field()
+			}
+			r.space()
+			if r.next() != ':' {
+				return false
+			}
+			r.space()
+		}
+		isString := r.peek() == '"'
+		if to != nil && !isString && r.peek() != 'n' || !r.value(depth+1) {
+			return false
+		}
+		if to != nil && isString {
+			*to = string(r.text)
+		}
+		r.space()
+		switch r.next() {
+		case end:
+			return true
+		case ',':
+			r.space()
+		default:
+			return false
+		}
+	}
+}
+
+// field returns where to put the value that the last string is the name of.
+func (r *jsonReader) field() *string {
+	for _, f := range r.fields {
+		if strings.EqualFold(f.Name, string(r.text)) {
+			return f.To
+		}
+	}
+	return nil
+}
+
+// string reads a string into r.text.
+func (r *jsonReader) string() bool {
+	r.text = r.text[:0]
+	if r.next() != '"' {
+		return false
+	}
+	for {
+		switch c := r.next(); {
+		case c == '"':
+			return true
+		case c < ' ':
+			return false
+		case c == '\\':
+			if !r.escape() {
+				return false
+			}
+		case c < utf8.RuneSelf:
+			r.text = append(r.text, c)
+		default:
+			char, size := utf8.DecodeRune(r.data[r.at-1:])
+			r.text = utf8.AppendRune(r.text, char)
+			r.at += size - 1
+		}
+	}
+}
+
+// escape reads what follows a backslash.
+func (r *jsonReader) escape() bool {
+	c := r.next()
+	if c != 'u' {
+		i := strings.IndexByte(`"\/bfnrt`, c)
+		if i < 0 {
+			return false
+		}
+		r.text = append(r.text, "\"\\/\b\f\n\r\t"[i])
+		return true
+	}
+	char, ok := r.hex4()
+	if utf16.IsSurrogate(char) {
+		after := *r
+		if after.skip(`\u`) {
+			low, _ := after.hex4()
+			if pair := utf16.DecodeRune(char, low); pair != utf8.RuneError {
+				char, r.at = pair, after.at
+			}
+		}
+	}
+	r.text = utf8.AppendRune(r.text, char) // U+FFFD for half a pair
+	return ok
+}
+
+func (r *jsonReader) hex4() (char rune, ok bool) {
+	for range 4 {
+		c := r.next()
+		digit := strings.IndexByte("0123456789abcdef", c|0x20)
+		if digit < 0 || c < '0' {
+			return 0, false
+		}
+		char = char<<4 | rune(digit)
+	}
+	return char, true
+}
+
+// number moves past a number.
+func (r *jsonReader) number() bool {
+	r.skip("-")
+	if !r.skip("0") && !r.digits() {
+		return false
+	}
+	if r.skip(".") && !r.digits() {
+		return false
+	}
+	if r.peek()|0x20 == 'e' {
+		r.at++
+		if !r.skip("+") {
+			r.skip("-")
+		}
+		return r.digits()
+	}
+	return true
+}
+
+func (r *jsonReader) digits() bool {
+	start := r.at
+	for c := r.peek(); '0' <= c && c <= '9'; c = r.peek() {
+		r.at++
+	}
+	return r.at > start
+}
