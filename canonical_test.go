@@ -89,7 +89,7 @@ func TestSortParams(t *testing.T) {
 
 // Between requests a message keeps memory, a bounded amount of it, and nothing else.
 func TestFree(t *testing.T) {
-	s := &Signer{Service: "s3", Region: "us-east-1", Credentials: testKeys}
+	s := &Signer{Service: "dynamodb", Region: "us-east-1", Credentials: testKeys}
 	request := func(headers, params, value int) *http.Request {
 		req, err := http.NewRequest("PUT", "https://bucket.s3.us-east-1.amazonaws.com/"+strings.Repeat("a", value)+"?"+strings.Repeat("a=b&", params), strings.NewReader("body"))
 		if err != nil {

@@ -80,7 +80,7 @@ func TestEnv(t *testing.T) {
 
 func TestPrintable(t *testing.T) {
 	for c := range 256 {
-		for n := range 20 {
+		for n := range 72 {
 			for at := range n {
 				b := bytes.Repeat([]byte{'!', '~', 'a'}, n)[:n]
 				b[at] = byte(c)

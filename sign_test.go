@@ -788,6 +788,8 @@ func TestScopeOfSigner(t *testing.T) {
 		{host: "x.example", service: "s3", region: "us-east-1,us-west-*", err: "region set"},
 		{host: "x.example", service: "s3", region: "eu-west-1\n", err: "credential scope"},
 		{host: "x.example", service: "s3/evil", region: "eu-west-1", err: "credential scope"},
+		{host: "x.example", service: "s3", region: "eu-west-1\x7f", err: "credential scope"},
+		{host: "x.example", service: "s3,s4", region: "eu-west-1", err: "credential scope"},
 	} {
 		t.Setenv("AWS_REGION", c.env["AWS_REGION"])
 		t.Setenv("AWS_DEFAULT_REGION", c.env["AWS_DEFAULT_REGION"])
