@@ -310,7 +310,7 @@ func (d *diagnosis) bodyChanged() string {
 func (d *diagnosis) mismatch() string {
 	canonical, toSign, err := d.sig.stages(d.req, lastLine(d.canonical))
 	if err != nil {
-		return "what was signed can't be made again: " + strings.TrimPrefix(err.Error(), "awsauth: ")
+		return "what was signed can't be made again from the request: " + strings.TrimPrefix(err.Error(), "awsauth: ")
 	}
 	if d.canonical != "" {
 		d.diffs = compare(canonical, d.canonical)
@@ -597,13 +597,11 @@ func (s *sentSignature) where() string {
 	return "the Authorization header"
 }
 
-// headerValues returns the values of a header as req sends it.
+// headerValues returns the values of a header of req.
 func headerValues(req *http.Request, name string) []string {
 	switch name {
-	case "host":
-		return []string{cmp.Or(req.Host, req.URL.Host)}
-	case "content-length": // which other signers sign
-		return []string{strconv.FormatInt(req.ContentLength, 10)}
+	case "host", "content-length", "transfer-encoding": // which net/http writes
+		return []string{""}
 	}
 	for key, values := range req.Header {
 		if strings.EqualFold(key, name) {
@@ -614,36 +612,29 @@ func headerValues(req *http.Request, name string) []string {
 }
 
 // stages makes the canonical request and the string to sign of req again, with
-// the last line given where req doesn't tell it.
+// the last line given where req doesn't tell it: what a [Verifier] would make of req
+// as net/http sends it.
 func (s *sentSignature) stages(req *http.Request, payload string) (canonical, toSign string, err error) {
-	m := &message{job: job{req: req, url: req.URL, service: s.service, region: s.region, s3: s3Family(s.service)}}
-	if err := m.readURL(); err != nil {
+	host, err := wireHost(req.URL, req.Host)
+	if err != nil {
 		return "", "", err
 	}
-	if err := m.readPath(); err != nil {
-		return "", "", err
+	arrived := &http.Request{Method: req.Method, URL: req.URL, Host: host, Header: make(http.Header), ContentLength: req.ContentLength}
+	for key, values := range req.Header {
+		arrived.Header[http.CanonicalHeaderKey(key)] = values
 	}
-	if _, err := m.encodeQuery(m.url.RawQuery, false); err != nil {
-		return "", "", err
+	c := &verification{req: arrived}
+	c.Service, c.Presigned, c.SignedHeaders = s.service, s.presigned, s.names
+	c.Payload = Payload(cmp.Or(s.payload(req), payload))
+	refusal := c.readURI()
+	if refusal == nil {
+		_, refusal = c.appendCanonical()
 	}
-	m.addParams(m.query)
-	m.params = slices.DeleteFunc(m.params, func(p param) bool {
-		return string(p.name) == "X-Amz-Signature" || s.service == "iotdevicegateway" && string(p.name) == "X-Amz-Security-Token"
-	})
-	for _, name := range s.names {
-		values := headerValues(req, name)
-		switch {
-		case name == "host":
-			values = []string{m.host}
-		case len(values) == 0:
-			values = []string{""}
-		}
-		m.fields = append(m.fields, field{name: name, values: values})
+	if refusal != nil {
+		return "", "", refusal
 	}
-	m.listSigned()
-	m.payload = cmp.Or(s.payload(req), payload)
-	canonical = string(m.appendCanonical(nil))
-	sum := sha256.Sum256([]byte(canonical))
+	canonical = string(c.buf)
+	sum := sha256.Sum256(c.buf)
 	toSign = s.algorithm + "\n" + s.date + "\n" + s.scope + "\n" + hex.EncodeToString(sum[:])
 	return s.hider().Replace(canonical), toSign, nil
 }
