@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/go-awsauth/awsauth"
-	"github.com/go-awsauth/awsauth/awsauthtest"
 )
 
 // The keys of AWS's documentation.
