@@ -78,6 +78,9 @@ func (c *post) request(t *testing.T, s *server, bucket string) (req *http.Reques
 // TestPost uploads by forms, and reads what was uploaded.
 func TestPost(t *testing.T) {
 	eachServer(t, func(t *testing.T, s *server) {
+		if s.Kind == "Verifier" {
+			t.Skip("a Verifier reads no policies")
+		}
 		bucket, other := s.bucket(t), s.bucket(t)
 		session := s.temporary(t)
 		stolen := session
