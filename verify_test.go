@@ -859,3 +859,17 @@ func TestVerifySignedConnectionHeaders(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestVerifyStatus(t *testing.T) {
+	for code, status := range map[string]int{
+		"AccessDenied": 403, "InvalidAccessKeyId": 403, "SignatureDoesNotMatch": 403, "RequestTimeTooSkewed": 403, "InvalidChunkSizeError": 403,
+		"AuthorizationHeaderMalformed": 400, "AuthorizationQueryParametersError": 400, "InvalidToken": 400, "ExpiredToken": 400,
+		"XAmzContentSHA256Mismatch": 400, "InvalidArgument": 400, "InvalidRequest": 400, "InvalidURI": 400, "IncompleteBody": 400,
+		"EntityTooLarge": 400, "BadDigest": 400, "MalformedTrailerError": 400,
+		"MissingContentLength": 411, "InternalError": 500, "NotImplemented": 501,
+	} {
+		if got := (&VerifyError{Code: code}).StatusCode(); got != status {
+			t.Errorf("%s: %d, want %d", code, got, status)
+		}
+	}
+}
