@@ -100,6 +100,8 @@ func (m *message) readStream(p Payload, presign bool) (Payload, error) {
 		if s.size, err = m.decodedLength(); err != nil {
 			return p, err
 		}
+	}
+	if s.getBody == nil {
 		s.getBody = m.req.GetBody
 	}
 	name := strings.ToLower(m.header("X-Amz-Trailer"))
@@ -233,7 +235,6 @@ func (m *message) assignStream(h http.Header) {
 		s.getBody = func() (io.ReadCloser, error) { return http.NoBody, nil }
 	}
 	req.Body = s.open(body)
-	req.GetBody = nil
 	if s.getBody != nil {
 		req.GetBody = s.openAgain
 	}

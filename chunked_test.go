@@ -484,8 +484,8 @@ func TestEmptyStreams(t *testing.T) {
 	}
 	for _, method := range []string{"GET", "PUT"} {
 		for name, edit := range map[string]func(*http.Request){
-			"nil":          func(r *http.Request) { r.Body = nil },
-			"NoBody":       func(r *http.Request) { r.Body = http.NoBody },
+			"nil":          func(r *http.Request) { r.Body, r.GetBody = nil, nil },
+			"NoBody":       func(r *http.Request) { r.Body, r.GetBody = http.NoBody, nil },
 			"empty reader": func(r *http.Request) {},
 			"empty file": func(r *http.Request) {
 				f, err := os.Open(file)
@@ -697,6 +697,10 @@ func TestSignStreamAgain(t *testing.T) {
 			if r.Body, err = r.GetBody(); err != nil {
 				panic(err)
 			}
+		}},
+		{name: "a GetBody set later", first: StreamingPayload, second: StreamingPayload, prepare: func(r *http.Request) { r.GetBody = nil }, between: func(r *http.Request) {
+			fresh, _ := streamRequest(t, 100000)
+			r.GetBody = fresh.GetBody
 		}},
 		{name: "another body", first: StreamingPayloadTrailer, second: StreamingPayloadTrailer, between: func(r *http.Request) {
 			fresh, _ := http.NewRequest("PUT", "https://h.example/k", strings.NewReader(strings.Repeat("0123456789abcde\n", 100000/16+1)[:100000]))
@@ -1028,11 +1032,24 @@ func TestStreamAllocations(t *testing.T) {
 		}
 	}
 
+	req, _ := streamRequest(t, chunkSize)
+	if err := streamSigner(StreamingPayload).Sign4(req); err != nil {
+		t.Fatal(err)
+	}
+	body := req.Body.(*chunkedBody)
+	if body.Read(make([]byte, 100<<10)); body.buf != nil {
+		t.Error("a chunk was copied that there was room for")
+	}
+	body = body.open(io.NopCloser(io.LimitReader(zeros{}, chunkSize)))
+	if io.ReadAll(iotest.OneByteReader(body)); body.err != io.EOF || body.buf != nil {
+		t.Error("the stream keeps its memory after its end")
+	}
+
 	size := int64(1 << 30)
 	if testing.Short() {
 		size = 64 << 20
 	}
-	req, _ := http.NewRequest("PUT", "https://h.example/k", io.LimitReader(zeros{}, size))
+	req, _ = http.NewRequest("PUT", "https://h.example/k", io.LimitReader(zeros{}, size))
 	req.ContentLength = size
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
