@@ -12,6 +12,7 @@ import (
 	"hash/crc32"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -342,6 +343,20 @@ func TestServerRefusals(t *testing.T) {
 	req.Header.Set("X-Amz-Date", now.Format(amzDate)[:15])
 	if resp, body := do(t, s3, req); resp.StatusCode != 400 || body != "" {
 		t.Errorf("a HEAD: %s %q", resp.Status, body)
+	}
+
+	// What is too long is refused before it is looked at.
+	rec := httptest.NewRecorder()
+	api.begin(httptest.NewRequest("PUT", "/a", nil)).refuse(rec, tooLarge())
+	if rec.Code != 413 || !strings.Contains(rec.Body.String(), "RequestEntityTooLargeException") {
+		t.Errorf("too long: %d %s", rec.Code, rec.Body)
+	}
+	// Where nothing tells the service, it is S3.
+	s3.Change(func() { s3.Service = "" })
+	req = signed(t, s3, "GET", "/bucket/key", "")
+	req.Header.Del("Authorization")
+	if resp, body := do(t, s3, req); resp.StatusCode != 403 || element(body, "Code") != "AccessDenied" {
+		t.Errorf("unsigned: %s %s", resp.Status, body)
 	}
 }
 
