@@ -429,6 +429,48 @@ func TestRegionRedirect(t *testing.T) {
 	}
 }
 
+// A bucket that was made again in another region is found there again. A server
+// that is not content with the region that it told is asked once.
+func TestRegionChanges(t *testing.T) {
+	t.Setenv("AWS_REGION", "us-east-1")
+	f := &fakeS3{region: "eu-west-1", status: 301}
+	tr := &Transport{Base: internet(t, true, f.serve), Signer: &Signer{Service: "s3", Credentials: temporaryKeys}}
+	send := func(url string, want ...string) {
+		t.Helper()
+		f.got = nil
+		resp, err := (&http.Client{Transport: tr}).Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.Body.Close(); !slices.Equal(f.got, want) {
+			t.Errorf("asked %q, want %q", f.got, want)
+		}
+	}
+	const url = "https://s3.us-west-2.amazonaws.com/b/k"
+	send(url, "s3.us-west-2.amazonaws.com", "s3.eu-west-1.amazonaws.com")
+	f.region = "ap-south-1"
+	send(url, "s3.eu-west-1.amazonaws.com", "s3.ap-south-1.amazonaws.com")
+	send(url, "s3.ap-south-1.amazonaws.com")
+	f.region = "us-west-2"
+	send(url, "s3.ap-south-1.amazonaws.com", "s3.us-west-2.amazonaws.com")
+	send(url, "s3.us-west-2.amazonaws.com")
+
+	sent, region := 0, "<Region>eu-west-1</Region>"
+	tr.Base = roundTripper(func(*http.Request) (*http.Response, error) {
+		sent++
+		return &http.Response{StatusCode: 400, Body: io.NopCloser(strings.NewReader("<Code>AuthorizationHeaderMalformed</Code>" + region))}, nil
+	})
+	for i, want := range []int{2, 3, 4} {
+		req, _ := http.NewRequest("GET", "https://minio.example/b/k", nil)
+		if i == 2 {
+			req.URL.Path, region = "/another/k", ""
+		}
+		if tr.RoundTrip(req); sent != want {
+			t.Errorf("request %d: sent %d, want %d", i, sent, want)
+		}
+	}
+}
+
 // Servers that send a request in circles do so once.
 func TestRegionRedirectOnce(t *testing.T) {
 	sent := 0

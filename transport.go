@@ -348,7 +348,7 @@ func (e *exchange) follow(resp *http.Response, code, region string) bool {
 		e.t.regions.put(bucketOf(e.req), region)
 	}
 	e.moved, e.region = true, region
-	return e.replayable()
+	return true
 }
 
 // regional returns what a host of S3 is called in another region, or "".
