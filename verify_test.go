@@ -860,6 +860,16 @@ func TestVerifySignedConnectionHeaders(t *testing.T) {
 	}
 }
 
+// In the query the payload counts for presigned URLs alone.
+func TestVerifyPayloadParameter(t *testing.T) {
+	v := docsVerifier()
+	text := strings.Replace(sqsPost, "/queue/", "/queue/?X-Amz-Content-Sha256=UNSIGNED-PAYLOAD", 1)
+	got, err := v.Verify(mustReceive(t, string(wireOf(resign(t, v, docsKeys().SecretAccessKey, text)))))
+	if err != nil || string(got.Payload) != hexSum("hello") {
+		t.Errorf("%+v %v", got, err)
+	}
+}
+
 func TestVerifyStatus(t *testing.T) {
 	for code, status := range map[string]int{
 		"AccessDenied": 403, "InvalidAccessKeyId": 403, "SignatureDoesNotMatch": 403, "RequestTimeTooSkewed": 403, "InvalidChunkSizeError": 403,

@@ -330,6 +330,7 @@ func TestVerifyChunksRefused(t *testing.T) {
 		trailers               map[string]string
 		edit                   func(body string) string
 		code                   string
+		early                  bool // refused before the body is read
 	}{
 		{name: "signed", payload: signed, length: "5"},
 		{name: "no decoded length", payload: signed, code: codeMissingLength},
@@ -347,6 +348,7 @@ func TestVerifyChunksRefused(t *testing.T) {
 		{name: "signed chunks", payload: unsigned, length: "5", edit: func(b string) string {
 			return "5;chunk-signature=00\r\nhello\r\n0;chunk-signature=00\r\n\r\n"
 		}, code: codeIncompleteBody},
+		{name: "another extension", payload: unsigned, length: "5", edit: func(b string) string { return "5;x=y" + b[1:] }, code: codeIncompleteBody},
 		{name: "negative size", payload: unsigned, length: "5", edit: func(b string) string { return "-" + b }, code: codeIncompleteBody},
 		{name: "huge size", payload: unsigned, length: "5", edit: func(b string) string { return strings.Repeat("f", 15) + b }, code: codeIncompleteBody},
 		{name: "size without end", payload: unsigned, length: "5", edit: func(b string) string { return strings.Repeat("0", 1<<20) + b }, code: codeIncompleteBody},
@@ -378,10 +380,10 @@ func TestVerifyChunksRefused(t *testing.T) {
 		}, code: codeTrailer},
 		{name: "trailers without end", payload: unsigned, length: "5", names: "x-a", edit: func(b string) string { return b[:len(b)-2] + "x-a:" + strings.Repeat("a", 1<<20) }, code: codeIncompleteBody},
 		{name: "a line end in a trailer", payload: unsigned, length: "5", names: "x-a", trailers: map[string]string{"x-a": "b\nc"}, code: codeTrailer},
-		{name: "a promised trailer twice", payload: unsigned, length: "5", names: "x-a,X-A", code: codeTrailer},
-		{name: "a promised signature", payload: unsigned, length: "5", names: "x-amz-trailer-signature", code: codeTrailer},
-		{name: "a promised name that is none", payload: unsigned, length: "5", names: "x a", code: codeTrailer},
-		{name: "many promised trailers", payload: unsigned, length: "5", names: strings.Trim(strings.ReplaceAll(manyNames(maxTrailers+1), ";", ","), ","), code: codeTrailer},
+		{name: "a promised trailer twice", payload: unsigned, length: "5", names: "x-a,X-A", code: codeTrailer, early: true},
+		{name: "a promised signature", payload: unsigned, length: "5", names: "x-amz-trailer-signature", code: codeTrailer, early: true},
+		{name: "a promised name that is none", payload: unsigned, length: "5", names: "x a", trailers: map[string]string{"x a": ""}, code: codeTrailer, early: true},
+		{name: "many promised trailers", payload: unsigned, length: "5", names: strings.Trim(strings.ReplaceAll(manyNames(maxTrailers+1), ";", ","), ","), code: codeTrailer, early: true},
 		{name: "trailers with white space", payload: unsigned, length: "5", names: " ,x-amz-checksum-crc32,, X-A ", trailers: crc, edit: func(b string) string {
 			return strings.Replace(b, "x-amz-checksum-crc32:", "X-a:\r\nX-AMZ-checksum-crc32: \t", 1)
 		}},
@@ -393,9 +395,12 @@ func TestVerifyChunksRefused(t *testing.T) {
 				body = test.edit(body)
 			}
 			r = withBody(r, body)
-			_, got, err := verifyAll(docsVerifier(), r)
+			verified, got, err := verifyAll(docsVerifier(), r)
 			if code := codeOf(err); code != test.code {
 				t.Errorf("got %v, want %s; read %q", err, test.code, got)
+			}
+			if test.early && verified != nil {
+				t.Error("refused late")
 			}
 			if err == nil {
 				return
