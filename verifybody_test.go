@@ -330,7 +330,8 @@ func TestVerifyChunksRefused(t *testing.T) {
 		trailers               map[string]string
 		edit                   func(body string) string
 		code                   string
-		early                  bool // refused before the body is read
+		early                  bool   // refused before the body is read
+		message                string // a part of it
 	}{
 		{name: "signed", payload: signed, length: "5"},
 		{name: "no decoded length", payload: signed, code: codeMissingLength},
@@ -351,7 +352,6 @@ func TestVerifyChunksRefused(t *testing.T) {
 		{name: "another extension", payload: unsigned, length: "5", edit: func(b string) string { return "5;x=y" + b[1:] }, code: codeIncompleteBody},
 		{name: "negative size", payload: unsigned, length: "5", edit: func(b string) string { return "-" + b }, code: codeIncompleteBody},
 		{name: "huge size", payload: unsigned, length: "5", edit: func(b string) string { return strings.Repeat("f", 15) + b }, code: codeIncompleteBody},
-		{name: "size without end", payload: unsigned, length: "5", edit: func(b string) string { return strings.Repeat("0", 1<<20) + b }, code: codeIncompleteBody},
 		{name: "chunk too long", payload: signed, length: "16777217", edit: func(b string) string { return "1000001" + b[1:] }, code: codeChunkSize},
 		{name: "chunk as long as may be, missing", payload: signed, length: "16777216", edit: func(b string) string { return "1000000" + b[1:] }, code: codeIncompleteBody},
 		{name: "a chunk with nothing after it", payload: signed, length: "5", edit: func(b string) string { return b[:strings.Index(b, "hello")+5] + "xx" + b }, code: codeIncompleteBody},
@@ -380,6 +380,11 @@ func TestVerifyChunksRefused(t *testing.T) {
 		}, code: codeTrailer},
 		{name: "trailers without end", payload: unsigned, length: "5", names: "x-a", edit: func(b string) string { return b[:len(b)-2] + "x-a:" + strings.Repeat("a", 1<<20) }, code: codeIncompleteBody},
 		{name: "a line end in a trailer", payload: unsigned, length: "5", names: "x-a", trailers: map[string]string{"x-a": "b\nc"}, code: codeTrailer},
+		{name: "line ends without end", payload: unsigned, length: "5", edit: func(b string) string { return b[:len(b)-2] + strings.Repeat("\n", 1<<20) }, code: codeIncompleteBody, message: "not well-formed"},
+		{name: "a size without end", payload: unsigned, length: "5", edit: func(b string) string { return strings.Repeat("0", 1<<20) + b }, code: codeIncompleteBody, message: "not well-formed"},
+		{name: "an end after the end", payload: unsigned, length: "5", edit: func(b string) string { return b + "0\r\n\r\n" }, code: codeIncompleteBody},
+		{name: "wrong signature of no trailers", payload: trailer, length: "5", trailers: map[string]string{}, edit: func(b string) string { return strings.Replace(b, "signature:", "signature:0", 1) }, code: codeSignature},
+		{name: "right signature of no trailers", payload: trailer, length: "5", trailers: map[string]string{}},
 		{name: "a promised trailer twice", payload: unsigned, length: "5", names: "x-a,X-A", code: codeTrailer, early: true},
 		{name: "a promised signature", payload: unsigned, length: "5", names: "x-amz-trailer-signature", code: codeTrailer, early: true},
 		{name: "a promised name that is none", payload: unsigned, length: "5", names: "x a", trailers: map[string]string{"x a": ""}, code: codeTrailer, early: true},
@@ -398,6 +403,9 @@ func TestVerifyChunksRefused(t *testing.T) {
 			verified, got, err := verifyAll(docsVerifier(), r)
 			if code := codeOf(err); code != test.code {
 				t.Errorf("got %v, want %s; read %q", err, test.code, got)
+			}
+			if err != nil && !strings.Contains(err.Error(), test.message) {
+				t.Errorf("got %v, want %s", err, test.message)
 			}
 			if test.early && verified != nil {
 				t.Error("refused late")
