@@ -678,6 +678,26 @@ func (r *sharedReader) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// Seek is how signing finds out how long a stream's body is.
+func (r *sharedReader) Seek(offset int64, whence int) (int64, error) {
+	s := r.shared
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch whence {
+	case io.SeekStart:
+	case io.SeekCurrent:
+		offset += r.read
+	default:
+		end, err := s.seek.Seek(0, whence)
+		if err != nil {
+			return 0, err
+		}
+		offset += end - s.start
+	}
+	r.read, s.at = offset, nil // the next reader seeks
+	return offset, nil
+}
+
 func (r *sharedReader) Close() error {
 	r.shared.mu.Lock()
 	closed := r.closed

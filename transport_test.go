@@ -295,6 +295,14 @@ type pipe struct{}
 
 func (pipe) Seek(int64, int) (int64, error) { return 0, syscall.ESPIPE }
 
+// closing gives r a Close, without which http.NewRequest would hide its Seek.
+func closing(r io.ReadSeeker) io.Reader {
+	return struct {
+		io.ReadSeeker
+		io.Closer
+	}{r, io.NopCloser(nil)}
+}
+
 func ended() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -319,7 +327,7 @@ func TestTransportSignsEachAttempt(t *testing.T) {
 		})
 		bodies := map[string]func() io.Reader{
 			"GetBody":   func() io.Reader { return strings.NewReader("hello") },
-			"seeks":     func() io.Reader { return struct{ io.ReadSeeker }{strings.NewReader("hello")} },
+			"seeks":     func() io.Reader { return closing(strings.NewReader("hello")) },
 			"read once": func() io.Reader { return readOnceBody("hello") },
 		}
 		for name, body := range bodies {
@@ -343,6 +351,41 @@ func TestTransportSignsEachAttempt(t *testing.T) {
 			}
 			if resp.Request.Header.Get("Authorization") == "" {
 				t.Error("Response.Request is not the one that was sent")
+			}
+		}
+	}
+}
+
+// A file is streamed from where it stands, at every attempt.
+func TestTransportStreams(t *testing.T) {
+	const before = "before "
+	for _, payload := range streamPayloads {
+		for _, size := range []int{0, 5, chunkSize + 1} {
+			text, tries := strings.Repeat("x", size), 0
+			verifier := &Verifier{Lookup: func(context.Context, string) (Credentials, error) {
+				return Credentials{AccessKeyID: "KEY", SecretAccessKey: testSecret}, nil
+			}}
+			base := internet(t, false, func(w http.ResponseWriter, r *http.Request) {
+				tries++
+				_, err := verifier.Verify(r)
+				if body, _ := io.ReadAll(r.Body); err != nil || string(body) != text || r.ContentLength != int64(size) {
+					t.Error(payload, size, err, len(body), r.ContentLength)
+				}
+				w.Header().Set("Retry-After", "0")
+				if tries == 1 {
+					w.WriteHeader(503)
+				}
+			})
+			file := strings.NewReader(before + text)
+			file.Seek(int64(len(before)), io.SeekStart)
+			tr := &Transport{Base: base, Signer: &Signer{
+				Service: "s3", Region: "eu-west-1", Payload: payload,
+				Credentials: Credentials{AccessKeyID: "KEY", SecretAccessKey: testSecret},
+			}}
+			req, _ := http.NewRequest("PUT", "https://h.example/k", closing(file))
+			resp, err := tr.RoundTrip(req)
+			if err != nil || resp.StatusCode != 200 || tries != 2 {
+				t.Fatal(payload, size, resp, err, tries)
 			}
 		}
 	}
@@ -698,6 +741,21 @@ func TestSharedBody(t *testing.T) {
 	req, _ := http.NewRequest("PUT", "https://h.example/k", nil)
 	req.Body = countedFile{own.body(f), f}
 	shared := share(req)
+	seeks := shared.reader()
+	io.CopyN(io.Discard, seeks, 5) // so that it is the one whose place the body is at
+	for _, seek := range []struct {
+		offset int64
+		whence int
+		want   int64
+	}{{-1, io.SeekCurrent, 4}, {0, io.SeekEnd, int64(len(content)) - 100}, {7, io.SeekStart, 7}} {
+		if at, err := seeks.Seek(seek.offset, seek.whence); at != seek.want || err != nil {
+			t.Error(seek, at, err)
+		}
+	}
+	if got, err := io.ReadAll(seeks); err != nil || !bytes.Equal(got, content[107:]) {
+		t.Error(err, len(got))
+	}
+	seeks.Close()
 	var wg sync.WaitGroup
 	for range 3 {
 		wg.Go(func() {
@@ -798,7 +856,7 @@ func TestTransportManyAtOnce(t *testing.T) {
 				case 0:
 					body = strings.NewReader(text)
 				case 1:
-					body = struct{ io.ReadSeeker }{strings.NewReader(text)}
+					body = closing(strings.NewReader(text))
 				case 2:
 					body = readOnceBody(text)
 				}
