@@ -13,7 +13,7 @@ import (
 )
 
 func demonstrate(out io.Writer) error {
-	return demo.Run("s3", nil, func(t *awsauth.Transport) error { return walkThrough(out, t) })
+	return demo.Run(out, "s3", nil, walkThrough)
 }
 
 func walkThrough(out io.Writer, t *awsauth.Transport) error {

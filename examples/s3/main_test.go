@@ -2,12 +2,9 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os"
-	"strings"
 	"testing"
 
-	"github.com/go-awsauth/awsauth"
 	"github.com/go-awsauth/awsauth/examples/internal/demo"
 )
 
@@ -27,10 +24,8 @@ func Example() {
 	// GET 2026/none: awsauth: 404 NoSuchKey: the signature is not the reason (The specified key does not exist.)
 }
 
-// What is signed for S3 is refused by another service.
 func TestRefused(t *testing.T) {
-	err := demo.Run("s3-outposts", nil, func(t *awsauth.Transport) error { return walkThrough(io.Discard, t) })
-	if err == nil || !strings.Contains(err.Error(), "AuthorizationHeaderMalformed") {
+	if err := demo.CheckRefused("s3", walkThrough); err != nil {
 		t.Error(err)
 	}
 }
