@@ -20,6 +20,8 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -31,7 +33,6 @@ import (
 	"strings"
 
 	"github.com/go-awsauth/awsauth"
-	"github.com/go-awsauth/awsauth/internal/reference"
 )
 
 func main() {
@@ -75,21 +76,27 @@ var (
 // demonstrate sends the same request through gateways of several policies, to an
 // upstream that says what of it was signed.
 func demonstrate(out io.Writer) error {
-	verifier := &reference.Verifier{Service: "s3", Region: "us-east-1", Secret: func(id string) (string, string, bool) {
-		return known.SecretAccessKey, "", id == known.AccessKeyID
+	verifier := &awsauth.Verifier{Service: "s3", Region: "us-east-1", Lookup: func(_ context.Context, id string) (awsauth.Credentials, error) {
+		if id != known.AccessKeyID {
+			return awsauth.Credentials{}, awsauth.ErrNoCredentials
+		}
+		return known, nil
 	}}
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		res, err := verifier.Verify(r)
-		var refusal *reference.Error
+		verified, err := verifier.Verify(r)
+		if err == nil {
+			_, err = io.Copy(io.Discard, r.Body) // which checks it
+		}
+		var refusal *awsauth.VerifyError
 		if errors.As(err, &refusal) {
-			http.Error(w, refusal.Code, http.StatusForbidden)
+			http.Error(w, refusal.Code, refusal.StatusCode())
 			return
 		}
 		payload := "body signed"
-		if res.PayloadHash == string(awsauth.UnsignedPayload) {
+		if verified.Payload == awsauth.UnsignedPayload {
 			payload = "body unsigned"
 		}
-		fmt.Fprintf(w, "%s, and %s\n", payload, strings.Join(res.SignedHeaders, " "))
+		fmt.Fprintf(w, "%s, %s, and %s\n", verified.Algorithm, payload, strings.Join(verified.SignedHeaders, " "))
 	}))
 	defer upstream.Close()
 	u, err := url.Parse(upstream.URL)
@@ -104,10 +111,11 @@ func demonstrate(out io.Writer) error {
 		{"all signed", &awsauth.Signer{Credentials: known}, nil},
 		{"the gateway's headers not", &awsauth.Signer{Credentials: known}, []string{"X-Request-Id", "X-Envoy-*"}},
 		{"the body not", &awsauth.Signer{Credentials: known, Payload: awsauth.UnsignedPayload}, nil},
+		{"for a set of regions", &awsauth.Signer{Credentials: known, Region: "us-*"}, nil},
 		{"a wrong secret", &awsauth.Signer{Credentials: unknown}, nil},
 		{"no keys", &awsauth.Signer{Credentials: awsauth.Credentials{}}, nil},
 	} {
-		policy.signer.Service, policy.signer.Region = "s3", "us-east-1"
+		policy.signer.Service, policy.signer.Region = "s3", cmp.Or(policy.signer.Region, "us-east-1")
 		gateway := httptest.NewServer(newProxy(u, policy.signer, policy.unsigned))
 		answer, err := put(gateway.URL + "/bucket/a+b%20(1).txt?x=y")
 		gateway.Close()
