@@ -53,7 +53,8 @@ func (e *EventSigner) Format(f fmt.State, verb rune) { io.WriteString(f, "awsaut
 //	resp, err := client.Do(req)
 //
 // It fails where the keys are not those that req was signed with any more. Then
-// sign req again.
+// sign req again. The client must not sign req once more, as one with a [Transport]
+// does: the events would follow another signature.
 func (s *Signer) Events(req *http.Request, creds ...Provider) (*EventSigner, error) {
 	if req == nil || req.URL == nil {
 		return nil, errors.New("awsauth: the request has no URL: set Request.URL")

@@ -15,8 +15,9 @@ import (
 )
 
 // A Payload says how the body is signed, in the words that the
-// X-Amz-Content-Sha256 header has for it: UnsignedPayload, one of the streams, or ""
-// for the SHA-256 of the body. Another is an error.
+// X-Amz-Content-Sha256 header has for it: [UnsignedPayload]; [StreamingPayload],
+// [StreamingPayloadTrailer] or [StreamingUnsignedPayloadTrailer]; [StreamingEvents];
+// or "" for the SHA-256 of the body. Another is an error.
 type Payload string
 
 // UnsignedPayload leaves the body out of the signature, so that it need not be
@@ -72,7 +73,7 @@ const emptyHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b
 func (m *message) hashPayload(p Payload, presign bool) error {
 	_, _, streams := p.stream()
 	if p != "" && p != UnsignedPayload && p != StreamingEvents && !streams {
-		return fmt.Errorf("awsauth: Payload %q is not one that this package signs: use \"\", UnsignedPayload or one of the streams", string(p))
+		return fmt.Errorf("awsauth: Payload %q is not one that this package signs: use \"\", UnsignedPayload, StreamingEvents or one of the streams", string(p))
 	}
 	own := m.s3 || m.service == "aoss" // signing sets the header itself
 	if own && m.callerPayload != "" && m.leftover(presign || streams) {

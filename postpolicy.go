@@ -87,6 +87,9 @@ func (s *Signer) PresignPost(ctx context.Context, p PostPolicy, creds ...Provide
 	if err := m.retrieve(s, new(http.Request).WithContext(ctx), creds); err != nil {
 		return nil, err
 	}
+	if m.creds.anonymous() {
+		return nil, errors.New("awsauth: Anonymous can't sign a form: give credentials")
+	}
 	now := s.now()
 	end := now.Add(p.Expires)
 	if e := m.creds.Expires; !e.IsZero() && e.Before(end.Round(0)) {

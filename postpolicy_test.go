@@ -227,10 +227,15 @@ func TestPresignPostRefused(t *testing.T) {
 		}
 	}
 
+	p := PostPolicy{URL: "https://b.s3.eu-west-1.amazonaws.com/", Bucket: "b", Key: "k", Expires: time.Hour}
+	if form, err := PresignPost(t.Context(), p, Anonymous{}); form != nil || err == nil {
+		t.Errorf("a form without keys: %v", form)
+	}
+
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	waits := ProviderFunc(func(ctx context.Context) (Credentials, error) { return Credentials{}, ctx.Err() })
-	if _, err := PresignPost(ctx, PostPolicy{URL: "https://b.s3.eu-west-1.amazonaws.com/", Bucket: "b", Key: "k", Expires: time.Hour}, waits); err != context.Canceled {
+	if _, err := PresignPost(ctx, p, waits); err != context.Canceled {
 		t.Errorf("the context does not reach the provider: %v", err)
 	}
 }

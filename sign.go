@@ -13,6 +13,13 @@
 // host name, by lookup in a table of AWS's own endpoints; for a host that is not
 // there, set them in a Signer.
 //
+// [Signer.Presign] makes URLs and [Signer.PresignPost] forms that need no key at
+// hand; [StreamingPayload] and its like sign a body while it is sent, and
+// [Signer.Events] each message of an event stream. A [Transport] signs all requests
+// of a client, again where they are repeated or redirected. On the other side, a
+// [Verifier] checks what a server received, and [Diagnose] says why a server refused
+// a request.
+//
 // A signature holds when the server reads from the wire what was signed. Signing
 // therefore goes by what net/http will send, over HTTP/1.1 and HTTP/2 alike, and
 // where servers would read the URL differently from each other it writes the URL

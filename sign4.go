@@ -19,7 +19,8 @@ const (
 
 // Sign4 signs req with Signature Version 4 (AWS4-HMAC-SHA256): it sets the
 // headers X-Amz-Date, Authorization and, where they apply, X-Amz-Security-Token
-// and X-Amz-Content-Sha256. Call it last before the request is sent.
+// (to S3 Express X-Amz-S3session-Token) and X-Amz-Content-Sha256. Call it last before
+// the request is sent.
 //
 // A body that can be read only once is read into memory, up to 32 MiB, and Body
 // and GetBody are set from there; ContentLength is set to what was read, where the

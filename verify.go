@@ -32,7 +32,8 @@ import (
 //   - Replays. It does not remember signatures: whoever sees a request can send it
 //     again until MaxSkew has passed, or the URL has expired.
 //   - What is not signed: headers that Verified.SignedHeaders does not name, and a body
-//     whose Verified.Payload is UnsignedPayload.
+//     whose Verified.Payload is UnsignedPayload or StreamingUnsignedPayloadTrailer, with
+//     the trailers and checksums of the latter.
 //   - The path, for services other than those of S3: their signatures go over it
 //     without dot segments and repeated slashes, so that /a/../b passes as /b. Decide by
 //     the path without them, as http.ServeMux does. For S3 they are part of the key.

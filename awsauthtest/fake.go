@@ -31,7 +31,8 @@ import (
 
 // A Fake is what the fakes have in common.
 type Fake struct {
-	// URL is the server's address, of the form http://127.0.0.1:port.
+	// URL is the server's address, of the form http://127.0.0.1:port; https for one
+	// made with NewTLSServer.
 	URL string
 
 	// Fault may answer a request in place of the fake. nil: none.

@@ -282,6 +282,9 @@ func CodeCommit(ctx context.Context, repository string, creds ...awsauth.Provide
 	if err != nil {
 		return "", "", err
 	}
+	if keys.AccessKeyID == "" { // Anonymous
+		return "", "", errors.New("awsauth: Anonymous can't sign a password: give credentials")
+	}
 	now := time.Now().Round(0)
 	if !keys.Expires.IsZero() && !now.Before(keys.Expires) {
 		return "", "", fmt.Errorf("awsauth: the credentials expired at %s: get new ones", keys.Expires.UTC().Format(time.RFC3339))

@@ -229,6 +229,8 @@ func TestRefused(t *testing.T) {
 		"RDS without region":      {func() (string, error) { return RDS(ctx, "h:1", "", "u", keys) }, "give it, or set AWS_REGION"},
 		"RDS for a set":           {func() (string, error) { return RDS(ctx, "h:1", "*", "u", keys) }, "for one region"},
 		"RDS for a list":          {func() (string, error) { return RDS(ctx, "h:1", "us-east-1,us-east-2", "u", keys) }, "for one region"},
+		"git, anonymous":          {codeCommit(repository, awsauth.Anonymous{}), "give credentials"},
+		"RDS, anonymous":          {func() (string, error) { return RDS(ctx, "h:1", "us-east-1", "u", awsauth.Anonymous{}) }, "can't presign"},
 		"RDS without keys":        {func() (string, error) { return RDS(ctx, "h:1", "us-east-1", "u") }, "no credentials"},
 		"DSQL without host":       {func() (string, error) { return DSQL(ctx, "", "us-east-1", 0, keys) }, "no name of a host"},
 		"DSQL with port":          {func() (string, error) { return DSQLAdmin(ctx, "h:5432", "us-east-1", 0, keys) }, "without its port"},
