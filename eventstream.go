@@ -9,7 +9,6 @@ import (
 	"hash/crc32"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 )
 
@@ -59,27 +58,21 @@ func (s *Signer) Events(req *http.Request, creds ...Provider) (*EventSigner, err
 	if req == nil || req.URL == nil {
 		return nil, errors.New("awsauth: the request has no URL: set Request.URL")
 	}
-	algorithm, credential, signature := req.URL.Query().Get("X-Amz-Algorithm"), req.URL.Query().Get("X-Amz-Credential"), req.URL.Query().Get("X-Amz-Signature")
-	if header := req.Header.Get("Authorization"); header != "" {
-		if req.Header.Get("X-Amz-Content-Sha256") != string(StreamingEvents) {
-			return nil, errors.New("awsauth: the request is not signed for a stream of events: set Signer.Payload to StreamingEvents before signing it")
-		}
-		algorithm, credential, _ = strings.Cut(header, " Credential=")
-		credential, header, _ = strings.Cut(credential, ",")
-		_, signature, _ = strings.Cut(header, "Signature=")
-	}
-	scope := strings.Split(credential, "/") // id/date/region/service/aws4_request
-	if sum, err := hex.DecodeString(signature); algorithm != algorithm4 || len(scope) != 5 || err != nil || len(sum) != sha256.Size {
+	sig := readSignature(req)
+	switch {
+	case sig == nil || sig.algorithm != algorithm4 || sig.scope == "" || !isHash(sig.signature):
 		return nil, errors.New("awsauth: the request has no signature of Version 4 for events to follow: call Sign4 or Presign before Events")
+	case !sig.presigned && req.Header.Get("X-Amz-Content-Sha256") != string(StreamingEvents):
+		return nil, errors.New("awsauth: the request is not signed for a stream of events: set Signer.Payload to StreamingEvents before signing it")
 	}
 	var m message
 	if err := m.retrieve(s, req, creds); err != nil {
 		return nil, err
 	}
-	if m.creds.AccessKeyID != scope[0] {
+	if m.creds.AccessKeyID != sig.keyID {
 		return nil, errors.New("awsauth: the request was signed with another access key than there is now: sign it again, then call Events")
 	}
-	return &EventSigner{signer: s, keys: m.creds, region: scope[2], service: scope[3], prior: []byte(signature)}, nil
+	return &EventSigner{signer: s, keys: m.creds, region: sig.region, service: sig.service, prior: []byte(sig.signature)}, nil
 }
 
 // Sign returns the signature of a message with these headers, encoded, and this
