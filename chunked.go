@@ -141,18 +141,10 @@ func (m *message) decodedLength() (int64, error) {
 		return 0, nil
 	}
 	size := req.ContentLength
-	if seeker, ok := req.Body.(io.Seeker); ok && size <= 0 {
-		if start, err := seeker.Seek(0, io.SeekCurrent); err == nil { // not a pipe
-			if size, err = seeker.Seek(0, io.SeekEnd); err == nil {
-				_, err = seeker.Seek(start, io.SeekStart)
-			}
-			if err != nil {
-				return 0, fmt.Errorf("awsauth: finding out the body's length: %w", err)
-			}
-			return max(0, size-start), nil
-		}
-	}
 	if size <= 0 {
+		if size, ok, err := seekLength(req.Body); ok || err != nil {
+			return size, err
+		}
 		text := m.header("X-Amz-Decoded-Content-Length")
 		if text == "" {
 			return 0, errors.New("awsauth: a stream says its length ahead, and this body's is not known: set ContentLength or the header X-Amz-Decoded-Content-Length, or give the body as an io.Seeker such as *os.File")

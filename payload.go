@@ -23,7 +23,8 @@ type Payload string
 // UnsignedPayload leaves the body out of the signature, so that it need not be
 // read twice. S3 takes it, and some other services. Nothing but TLS then
 // protects the body: signing refuses it for plain http to any host but loopback. For
-// a presigned URL of S3 it is what goes anyhow.
+// a presigned URL of S3 it is what goes anyhow. S3 wants to know the length: set
+// ContentLength, or give the body as an io.Seeker such as *os.File.
 const UnsignedPayload Payload = "UNSIGNED-PAYLOAD"
 
 // A stream is signed in chunks as it is sent, so that a body of any length is read
@@ -102,7 +103,37 @@ func (m *message) hashPayload(p Payload, presign bool) error {
 	if strings.Contains(m.payload, string(UnsignedPayload)) && !s3URL && !encrypted(m.url) && !loopback(m.url) {
 		return errors.New("awsauth: an unsigned payload over plain http could be changed on its way: use https, or sign the body: leave Payload empty and X-Amz-Content-Sha256 unset")
 	}
-	return nil
+	if m.payload == string(UnsignedPayload) && m.req.ContentLength <= 0 {
+		// net/http would send a file in HTTP's own chunks, which S3 refuses.
+		m.size, m.sized, err = seekLength(m.req.Body)
+	}
+	return err
+}
+
+// seekLength returns the length of a body that seeks, from where it is.
+func seekLength(body io.ReadCloser) (n int64, ok bool, err error) {
+	seeker, ok := body.(io.Seeker)
+	if !ok {
+		return 0, false, nil
+	}
+	start, err := seeker.Seek(0, io.SeekCurrent)
+	if err != nil { // a pipe is an *os.File too
+		return 0, false, nil
+	}
+	end, err := seeker.Seek(0, io.SeekEnd)
+	more := 0
+	if err == nil {
+		_, err = seeker.Seek(start, io.SeekStart)
+	}
+	if err == nil && end <= start {
+		// Files as those in /proc do not tell their length.
+		more, _ = body.Read(make([]byte, 1))
+		_, err = seeker.Seek(start, io.SeekStart)
+	}
+	if err != nil {
+		return 0, false, fmt.Errorf("awsauth: finding out the body's length: %w", err)
+	}
+	return max(0, end-start), more == 0, nil
 }
 
 // leftover reports whether the X-Amz-Content-Sha256 that the request has is one
@@ -160,7 +191,7 @@ func (m *message) hashBody() error {
 	if req.ContentLength > 0 && n != req.ContentLength {
 		return fmt.Errorf("awsauth: the body has %d bytes and ContentLength says %d: set it to the body's length", n, req.ContentLength)
 	}
-	m.hashed, m.size = true, n
+	m.sized, m.size = true, n
 	if n > 0 {
 		m.payload = ""
 		m.digest = appendHex(m.digest[:0], m.hash.to.Sum(m.sum[:0]))
@@ -178,7 +209,7 @@ func (m *message) assignBody() {
 	if req.Body == nil {
 		req.ContentLength = 0 // net/http refuses any other
 	}
-	if !m.hashed {
+	if !m.sized {
 		return
 	}
 	// With a length known, net/http would send no trailers over HTTP/1.1.

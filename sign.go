@@ -193,7 +193,7 @@ type job struct {
 	callerPayload string // an X-Amz-Content-Sha256 of the caller's own
 	payload       string // the last line of the canonical request; "": digest is
 	sendPayload   bool   // a header says it too
-	hashed        bool   // the body was read: size is its length
+	sized         bool   // size is the length of the body
 	size          int64
 	buffered      []byte // the body, where it could be read only once
 	stream        *stream

@@ -447,30 +447,61 @@ func TestWireHTTP1(t *testing.T) {
 	}
 }
 
-// A file is hashed where it stands, and its length is sent.
+// A file is hashed where it stands, or left unsigned, and its length is sent.
 func TestFileBody(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "f")
 	if err := os.WriteFile(name, []byte("skip hello"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, w := range wires(t, testVerifier("s3", "")) {
-		f, err := os.Open(name)
-		if err != nil {
-			t.Fatal(err)
+		for _, p := range []Payload{"", UnsignedPayload} {
+			if p != "" && w.scheme != "https" {
+				continue
+			}
+			for _, from := range []int64{5, 10} {
+				f, err := os.Open(name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				f.Seek(from, io.SeekStart)
+				req, _ := http.NewRequest("PUT", w.scheme+"://b.example/k", f)
+				if err := (&Signer{Service: "s3", Region: "eu-west-1", Payload: p}).Sign4(req, testKeys); err != nil {
+					t.Fatal(err)
+				}
+				if from < 10 && req.Body != io.ReadCloser(f) || from < 10 && req.GetBody != nil {
+					t.Error("the file was replaced")
+				}
+				a := w.send(t, req)
+				if a.Err != nil {
+					t.Error(a.Err)
+				}
+				wantBody("skip hello"[from:])(t, a)
+			}
 		}
-		f.Seek(5, io.SeekStart)
-		req, _ := http.NewRequest("PUT", w.scheme+"://b.example/k", f)
-		if err := (&Signer{Service: "s3", Region: "eu-west-1"}).Sign4(req, testKeys); err != nil {
-			t.Fatal(err)
+	}
+}
+
+// endless is a file that says it is empty, as those in /proc do.
+type endless struct{ at int64 }
+
+func (e *endless) Read(b []byte) (int, error) { e.at += int64(len(b)); return len(b), nil }
+func (e *endless) Close() error               { return nil }
+func (e *endless) Seek(offset int64, whence int) (int64, error) {
+	if whence == io.SeekStart {
+		e.at = offset
+	}
+	return e.at, nil
+}
+
+func TestLengthNotTold(t *testing.T) {
+	for p, want := range map[Payload]string{UnsignedPayload: "", StreamingPayload: "set ContentLength"} {
+		body := new(endless)
+		req, _ := http.NewRequest("PUT", "https://b.s3.eu-west-1.amazonaws.com/k", body)
+		err := (&Signer{Payload: p}).Sign4(req, testKeys)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) ||
+			req.Body != io.ReadCloser(body) || req.ContentLength != 0 || body.at != 0 {
+			t.Errorf("%s: %v, ContentLength %d, read to %d", p, err, req.ContentLength, body.at)
 		}
-		if req.Body != io.ReadCloser(f) || req.GetBody != nil {
-			t.Error("the file was replaced")
-		}
-		a := w.send(t, req)
-		if a.Err != nil {
-			t.Error(a.Err)
-		}
-		wantBody("hello")(t, a)
 	}
 }
 
