@@ -382,7 +382,7 @@ func TestVerifyChunksRefused(t *testing.T) {
 		{name: "a line end in a trailer", payload: unsigned, length: "5", names: "x-a", trailers: map[string]string{"x-a": "b\nc"}, code: codeTrailer},
 		{name: "line ends without end", payload: unsigned, length: "5", edit: func(b string) string { return b[:len(b)-2] + strings.Repeat("\n", 1<<20) }, code: codeIncompleteBody, message: "not well-formed"},
 		{name: "a size without end", payload: unsigned, length: "5", edit: func(b string) string { return strings.Repeat("0", 1<<20) + b }, code: codeIncompleteBody, message: "not well-formed"},
-		{name: "an end after the end", payload: unsigned, length: "5", edit: func(b string) string { return b + "0\r\n\r\n" }, code: codeIncompleteBody},
+		{name: "an end after the end", payload: unsigned, length: "5", edit: func(b string) string { return b + "x0\r\n\r\n" }, code: codeIncompleteBody},
 		{name: "wrong signature of no trailers", payload: trailer, length: "5", trailers: map[string]string{}, edit: func(b string) string { return strings.Replace(b, "signature:", "signature:0", 1) }, code: codeSignature},
 		{name: "right signature of no trailers", payload: trailer, length: "5", trailers: map[string]string{}},
 		{name: "a promised trailer twice", payload: unsigned, length: "5", names: "x-a,X-A", code: codeTrailer, early: true},
