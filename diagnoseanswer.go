@@ -43,10 +43,7 @@ func readAnswer(resp *http.Response) answer {
 	var data []byte
 	if body := resp.Body; body != nil {
 		data, a.unreadable = io.ReadAll(io.LimitReader(body, maxAnswer))
-		resp.Body = struct {
-			io.Reader
-			io.Closer
-		}{io.MultiReader(bytes.NewReader(data), body), body}
+		resp.Body = bodyReader{io.MultiReader(bytes.NewReader(data), body), body}
 	}
 	data = bytes.TrimSpace(data)
 	switch {

@@ -289,6 +289,12 @@ func hashAgain(req *http.Request, w io.Writer) (int64, error) {
 	return n, nil
 }
 
+// A bodyReader is a body that is closed elsewhere than it is read.
+type bodyReader struct {
+	io.Reader
+	io.Closer
+}
+
 // readOnce reads the whole body into memory. The body then reads as before,
 // also where that failed.
 func readOnce(req *http.Request) ([]byte, error) {
@@ -307,10 +313,7 @@ func readOnce(req *http.Request) ([]byte, error) {
 	if err != nil {
 		rest = io.MultiReader(rest, body)
 	}
-	req.Body = struct {
-		io.Reader
-		io.Closer
-	}{rest, body}
+	req.Body = bodyReader{rest, body}
 	return buf.Bytes(), err
 }
 

@@ -500,10 +500,7 @@ func throttled(code string) bool {
 func refusal(resp *http.Response) (code, region string) {
 	const most = 16 << 10 // codes come first
 	start, _ := io.ReadAll(io.LimitReader(resp.Body, most))
-	resp.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.MultiReader(strings.NewReader(string(start)), resp.Body), resp.Body}
+	resp.Body = bodyReader{io.MultiReader(strings.NewReader(string(start)), resp.Body), resp.Body}
 
 	text := string(start)
 	if code = resp.Header.Get("X-Amzn-Errortype"); code == "" {

@@ -83,11 +83,6 @@ func (c *verification) hashBody() *VerifyError {
 	return nil
 }
 
-type bodyReader struct {
-	io.Reader
-	io.Closer
-}
-
 func (c *verification) noBody() bool { return c.req.Body == nil || c.req.Body == http.NoBody }
 
 func refuseIncomplete(message string, cause error) *VerifyError {
