@@ -387,6 +387,8 @@ func TestDiagnoseAnswers(t *testing.T) {
 
 		{name: "API Gateway without a signature", url: gateway, status: 403, header: "X-Amzn-ErrorType: MissingAuthenticationTokenException", body: `{"message":"Missing Authentication Token"}`,
 			want: "API Gateway says this also of a path or a method that it does not have (Missing Authentication Token)"},
+		{name: "an echo of the signature", url: gateway, status: 403, header: "X-Amzn-ErrorType: IncompleteSignatureException", body: `{"message":"Cut short: 'Credential=x, Signature=` + documentedToken + `'"}`,
+			want: "403 IncompleteSignatureException: the signature did not arrive, or not whole, as when a proxy removes or changes the Authorization header; API Gateway says this also of a path or a method that it does not have"},
 		{name: "API Gateway's echo", url: gateway, status: 403, header: "X-Amzn-ErrorType: IncompleteSignatureException", body: `{"message":"'` + documentedToken + `' not a valid key=value pair (missing equal-sign) in Authorization header: 'Bearer ` + documentedToken + `'."}`,
 			want: "403 IncompleteSignatureException: the signature did not arrive, or not whole, as when a proxy removes or changes the Authorization header; API Gateway says this also of a path or a method that it does not have"},
 		{name: "API Gateway's firewall", url: gateway, status: 403, header: "X-Amzn-ErrorType: ForbiddenException", body: `{"message":"Forbidden"}`,
