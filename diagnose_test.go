@@ -293,6 +293,10 @@ func TestDiagnoseAnswers(t *testing.T) {
 	const calculated = "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details."
 	const sum = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 	const dynamoLines = "\nhost:dynamodb.us-east-1.amazonaws.com\nx-amz-date:20260228T235958Z\nx-amz-security-token:" + documentedToken + "\n\nhost;x-amz-date;x-amz-security-token\n" + sum
+	many := url.Values{}
+	for i := range 30 {
+		many.Set(fmt.Sprint("x", i), "")
+	}
 	inJSON := func(s string) string { return strings.ReplaceAll(s, "\n", "\\n") }
 	stamp := func(canonical, date string) string {
 		return fmt.Sprintf("AWS4-HMAC-SHA256\n%s\n20260228/us-east-1/dynamodb/aws4_request\n%x", date, sha256.Sum256([]byte(canonical)))
@@ -339,6 +343,8 @@ func TestDiagnoseAnswers(t *testing.T) {
 		{name: "S3, in hexadecimal", url: bucket, status: 403, body: "<Error><Code>SignatureDoesNotMatch</Code><CanonicalRequest>lost</CanonicalRequest><CanonicalRequestBytes>" +
 			fmt.Sprintf("% x", "POST\n/a\n\nhost:examplebucket.s3.us-east-1.amazonaws.com\nx-amz-content-sha256:"+sum+"\nx-amz-date:20260228T235958Z\nx-amz-security-token:"+documentedToken+"\nx-amz-meta-a:\x01\n\nhost;x-amz-content-sha256;x-amz-date;x-amz-security-token\n"+sum) + "</CanonicalRequestBytes></Error>",
 			want: "on the way the header x-amz-meta-a was added\n\tsigned:   (nothing)\n\treceived: x-amz-meta-a:\\x01"},
+		{name: "very many differences", url: bucket, status: 403, body: "<Error><Code>SignatureDoesNotMatch</Code><CanonicalRequest>POST\n/a\n" + strings.ReplaceAll(many.Encode(), "&", "&amp;") + "\nhost:examplebucket.s3.us-east-1.amazonaws.com\n\nhost\n" + sum + "</CanonicalRequest></Error>",
+			want: "\n\tand 14 more"},
 		{name: "not a canonical request", url: bucket, status: 403, body: "<Error><Code>SignatureDoesNotMatch</Code><CanonicalRequest>POST " + documentedToken + "</CanonicalRequest></Error>",
 			want: "on the way the canonical request was changed"},
 		{name: "a word where the service wants a hash", url: gateway, status: 403, change: func(s *awsauth.Signer) { s.Payload = awsauth.UnsignedPayload },
@@ -387,7 +393,7 @@ func TestDiagnoseAnswers(t *testing.T) {
 
 		{name: "API Gateway without a signature", url: gateway, status: 403, header: "X-Amzn-ErrorType: MissingAuthenticationTokenException", body: `{"message":"Missing Authentication Token"}`,
 			want: "API Gateway says this also of a path or a method that it does not have (Missing Authentication Token)"},
-		{name: "an echo of the signature", url: gateway, status: 403, header: "X-Amzn-ErrorType: IncompleteSignatureException", body: `{"message":"Cut short: 'Credential=x, Signature=` + documentedToken + `'"}`,
+		{name: "an echo of the signature", url: gateway, status: 403, header: "X-Amzn-ErrorType: IncompleteSignatureException", body: `{"message":"Cut short: 'Credential=x, Signature=another, one'"}`,
 			want: "403 IncompleteSignatureException: the signature did not arrive, or not whole, as when a proxy removes or changes the Authorization header; API Gateway says this also of a path or a method that it does not have"},
 		{name: "API Gateway's echo", url: gateway, status: 403, header: "X-Amzn-ErrorType: IncompleteSignatureException", body: `{"message":"'` + documentedToken + `' not a valid key=value pair (missing equal-sign) in Authorization header: 'Bearer ` + documentedToken + `'."}`,
 			want: "403 IncompleteSignatureException: the signature did not arrive, or not whole, as when a proxy removes or changes the Authorization header; API Gateway says this also of a path or a method that it does not have"},
