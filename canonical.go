@@ -340,7 +340,7 @@ func (m *message) readHeaders(skip func(string) bool, presign bool) error {
 	if odd {
 		m.sortFields()
 		for i := 1; i < len(fields); i++ {
-			if name := fields[i].name; fields[i-1].name == name {
+			if name := fields[m.order[i]].name; fields[m.order[i-1]].name == name {
 				return twoSpellings(name)
 			}
 		}
@@ -489,38 +489,50 @@ func (m *message) removeField(name string) {
 	m.fields = slices.DeleteFunc(m.fields, func(f field) bool { return f.name == name })
 }
 
-// sortFields sorts the signed headers by name. Most names differ in their first
-// eight bytes, which are compared as one number.
+// sortFields sorts the signed headers by name, into m.order: maps yield them in any
+// order, so that a processor can't guess how a comparison ends. It has to guess next
+// to none here: a header's place is the number of those before it, and most names
+// differ in their first eight bytes, which are compared as one number.
 func (m *message) sortFields() {
 	var keys [24]uint64
+	var places [len(keys)]uint8
 	f := m.fields
+	m.order = slices.Grow(m.order[:0], len(f))[:len(f)]
 	if len(f) > len(keys) {
-		sort.Sort(byName(f))
+		for i := range m.order {
+			m.order[i] = i
+		}
+		sort.Sort(byName{m})
 		return
 	}
 	for i := range f {
-		keys[i] = sortKey(f[i].name)
-	}
-	for i := 0; i < len(f)-1; i++ {
-		least := i
-		for j := i + 1; j < len(f); j++ {
-			if keys[j] < keys[least] || keys[j] == keys[least] && compareLower(f[j].name, f[least].name) < 0 {
-				least = j
+		key, place := sortKey(f[i].name), uint8(0)
+		for j, other := range keys[:i] {
+			before := uint8(0) // 1 where i is before j
+			if key < other {
+				before = 1
 			}
+			if key == other && compareLower(f[i].name, f[j].name) < 0 {
+				before = 1
+			}
+			places[j] += before
+			place += 1 - before
 		}
-		if least != i {
-			keys[i], keys[least] = keys[least], keys[i]
-			f[i], f[least] = f[least], f[i]
-		}
+		keys[i], places[i] = key, place
+	}
+	for i := range f {
+		m.order[places[i]] = i
 	}
 }
 
 // byName sorts as slices.SortFunc would, which is many KB for each type of element.
-type byName []field
+type byName struct{ *message }
 
-func (f byName) Len() int           { return len(f) }
-func (f byName) Less(i, j int) bool { return compareLower(f[i].name, f[j].name) < 0 }
-func (f byName) Swap(i, j int)      { f[i], f[j] = f[j], f[i] }
+func (m byName) Len() int { return len(m.order) }
+func (m byName) Less(i, j int) bool {
+	return compareLower(m.fields[m.order[i]].name, m.fields[m.order[j]].name) < 0
+}
+func (m byName) Swap(i, j int) { m.order[i], m.order[j] = m.order[j], m.order[i] }
 
 // sortKey returns the first eight bytes of name, in lower case.
 func sortKey(name string) uint64 {
@@ -555,7 +567,7 @@ func (m *message) appendCanonical(b []byte) []byte {
 	}
 	b = append(b, '\n')
 	names := m.signed
-	for i := range m.fields {
+	for _, i := range m.order {
 		f := &m.fields[i]
 		b = append(b, names[:len(f.name)]...)
 		names = names[min(len(f.name)+1, len(names)):]
@@ -589,7 +601,7 @@ func compareParams(p, q param) int {
 func (m *message) listSigned() {
 	m.sortFields()
 	b := m.signed[:0]
-	for i := range m.fields {
+	for _, i := range m.order {
 		b = append(b, m.fields[i].name...)
 		b = append(b, ';')
 	}

@@ -57,7 +57,8 @@ func TestSortFields(t *testing.T) {
 			if got := string(m.signed); got != strings.Join(want, ";") {
 				t.Fatalf("got  %s\nwant %s", got, strings.Join(want, ";"))
 			}
-			for i, f := range m.fields {
+			for i, at := range m.order {
+				f := m.fields[at]
 				if strings.ToLower(f.name) != want[i] || f.values[0] != f.name {
 					t.Fatalf("%d: %q has the values %q", i, f.name, f.values)
 				}

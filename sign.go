@@ -167,6 +167,7 @@ type message struct {
 	query     []byte  // the query that will be sent
 	params    []param // its parts, in canonical order
 	fields    []field // the signed headers
+	order     []int   // where in fields they are, by name
 	signed    []byte  // their names
 	buf       []byte  // the stages: buf[:canonical], then buf[canonical:toSign]
 	signature []byte  // in hex
@@ -224,7 +225,7 @@ func newMessage() any {
 	b := make([]byte, 2048)
 	return &message{
 		buf: b[:0:1280], path: b[1280:1280:1408], signed: b[1408:1408:1536], signature: b[1536:1536:1600],
-		fields: make([]field, 0, 12),
+		fields: make([]field, 0, 12), order: make([]int, 0, 12),
 	}
 }
 
