@@ -99,6 +99,7 @@ func (m *message) signHeadersAt(st *state, now time.Time) {
 	if m.sendPayload {
 		m.addField("X-Amz-Content-Sha256", m.payload)
 	}
+	m.listSigned()
 	m.sign()
 
 	// One string holds all that becomes header values.
@@ -114,9 +115,9 @@ func (m *message) signHeadersAt(st *state, now time.Time) {
 	m.buf = b
 }
 
-// sign takes m through its stages: canonical request, string to sign, signature.
+// sign takes m through its stages: canonical request, string to sign, signature. The
+// signed headers are listed.
 func (m *message) sign() {
-	m.listSigned()
 	b := m.appendCanonical(m.buf[:0])
 	m.canonical = len(b)
 	sum := sha256.Sum256(b)
