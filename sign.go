@@ -203,6 +203,7 @@ type job struct {
 	date              string // the time, as X-Amz-Date has it
 	key               *signingKey
 	credential        string // the access key ID and the scope
+	authorizes        string // the Authorization header up to the signed headers
 	canonical, toSign int    // where these end in buf
 	authorization     string
 

@@ -102,12 +102,9 @@ func (m *message) signHeadersAt(st *state, now time.Time) {
 	m.listSigned()
 	m.sign()
 
-	// One string holds all that becomes header values.
+	// One string holds the header's value; most of its head comes with the key.
 	b := m.buf
-	b = append(b, m.algorithm...)
-	b = append(b, " Credential="...)
-	b = append(b, m.credential...)
-	b = append(b, ", SignedHeaders="...)
+	b = append(b, m.authorizes...)
 	b = append(b, m.signed...)
 	b = append(b, ", Signature="...)
 	b = append(b, m.signature...)
@@ -141,11 +138,17 @@ func (m *message) setKey(st *state) {
 	if m.algorithm == algorithm4A {
 		m.key = st.key(id, m.derive)
 		m.credential = id.accessKeyID + "/" + m.date[:8] + "/" + m.service + "/aws4_request"
+		m.authorizes = authorizes(m.algorithm, m.credential)
 		return
 	}
 	id.day, id.region, id.service = m.date[:8], m.region, m.service
 	m.key = st.key(id, m.derive)
-	m.credential = m.key.credential
+	m.credential, m.authorizes = m.key.credential, m.key.authorizes
+}
+
+// authorizes returns the Authorization header up to the signed headers.
+func authorizes(algorithm, credential string) string {
+	return algorithm + " Credential=" + credential + ", SignedHeaders="
 }
 
 // scope returns the credential scope.
@@ -162,6 +165,7 @@ type keyID struct {
 type signingKey struct {
 	id         keyID
 	credential string // for AWS4-HMAC-SHA256: the access key ID and the scope
+	authorizes string // likewise
 
 	// sign appends the signature of a string to sign, in hex. The key itself is in
 	// there: a program without SigV4A is linked without ECDSA.
@@ -252,9 +256,11 @@ func deriveKey(id keyID) *signingKey {
 		mac.Write(key)
 		key = mac.Sum(key[:0])
 	}
+	credential := id.accessKeyID + "/" + id.day + "/" + id.region + "/" + id.service + "/aws4_request"
 	return &signingKey{
 		id:         id,
-		credential: id.accessKeyID + "/" + id.day + "/" + id.region + "/" + id.service + "/aws4_request",
+		credential: credential,
+		authorizes: authorizes(algorithm4, credential),
 		sign:       (&hmacKey{key: key}).sign,
 	}
 }
