@@ -197,8 +197,11 @@ const (
 //   - Without X-Amz-Content-Sha256, which S3 alone demands, the body is read into
 //     memory before Verify returns, up to 32 MiB. A longer one is an EntityTooLarge.
 //
-// So act on a body only after it was read to the end. A presigned URL of S3 leaves
-// its body unsigned, unless X-Amz-Content-Sha256 is sent.
+// So act on a body only after it was read to io.EOF. What stops at the end of a value,
+// such as a json.Decoder, a multipart.Reader or a gzip.Reader, does not get there: give
+// it what io.ReadAll returned. Where the length is known, the last bytes are held back
+// until all is checked, so that reading just so many, or passing them on, is as good.
+// A presigned URL of S3 leaves its body unsigned, unless X-Amz-Content-Sha256 is sent.
 //
 // Signed must be Host and every X-Amz-* header that came. The limits of the request
 // are those of the server; besides, a URI is taken up to 64 KiB, and up to 1,000

@@ -111,7 +111,7 @@ func (c *verification) wrapBody() *VerifyError {
 			return refusePayload()
 		}
 	default:
-		d := &digestReader{r: body, hash: sha256.New()}
+		d := &digestReader{r: body, hash: sha256.New(), left: c.req.ContentLength}
 		d.want, _ = hex.DecodeString(string(c.Payload)) // as in readPayload
 		c.body = bodyReader{d, body}
 	}
@@ -144,11 +144,14 @@ func (c *verification) assign() {
 	}
 }
 
-// A digestReader holds what is read against a hash.
+// A digestReader holds what is read against a hash. It hands out the last bytes once
+// all are known to be right: whoever passes on, or reads, just the length announced
+// would never get to the refusal.
 type digestReader struct {
 	r    io.Reader
 	hash hash.Hash
 	want []byte
+	left int64 // of the length announced; negative: not known
 	err  error
 }
 
@@ -158,10 +161,17 @@ func (d *digestReader) Read(b []byte) (int, error) {
 	}
 	n, err := d.r.Read(b)
 	d.hash.Write(b[:n])
+	if d.left -= int64(n); d.left == 0 && err == nil {
+		if _, err = io.ReadFull(d.r, make([]byte, 1)); err == nil {
+			err = refusePayload() // it is longer
+		}
+	}
 	if err == io.EOF && subtle.ConstantTimeCompare(d.hash.Sum(nil), d.want) != 1 {
 		err = refusePayload()
 	}
-	d.err = err
+	if d.err = err; err != nil && err != io.EOF {
+		n = 0
+	}
 	return n, err
 }
 
@@ -285,6 +295,14 @@ func (d *chunkDecoder) Read(b []byte) (int, error) {
 			err = d.lineEnd()
 		}
 		d.err = d.incomplete(err)
+		if d.chunk == 0 && d.left == 0 { // the last data goes out with the end, as in next
+			if d.err == nil {
+				d.err = d.next()
+			}
+			if d.err != io.EOF {
+				return 0, d.err
+			}
+		}
 		return n, d.err
 	}
 	return 0, d.err
@@ -309,8 +327,8 @@ func refuseChunk() error {
 	return refuse(codeIncompleteBody, "The request body is not well-formed aws-chunked data.")
 }
 
-// next reads a chunk's header, and all of a signed chunk. After the last it returns
-// io.EOF.
+// next reads a chunk's header, and all of a signed chunk, and with the last data what
+// comes after it. Then it returns io.EOF.
 func (d *chunkDecoder) next() error {
 	line, err := d.line()
 	if err != nil {
@@ -336,11 +354,21 @@ func (d *chunkDecoder) next() error {
 			return err
 		}
 	}
-	if size == 0 {
+	switch {
+	case size == 0:
 		return d.end()
-	}
-	if !d.signed {
+	case !d.signed:
 		d.chunk = int64(size)
+	case d.left == 0:
+		// Who reads the length announced reads no further: the trailer has to be
+		// right before the last data is handed out.
+		last := d.data
+		d.data = nil
+		if err := d.next(); err != io.EOF {
+			return err
+		}
+		d.data = last
+		return io.EOF
 	}
 	return nil
 }

@@ -15,9 +15,13 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -573,5 +577,99 @@ func TestVerifyCheapFirst(t *testing.T) {
 	}
 	if r.Body == nil || time.Since(docsTime) < 0 {
 		t.Error("no body")
+	}
+}
+
+// Whoever takes as many bytes as were announced, and never sees the end, gets no body
+// that is not the one signed: neither a handler nor the server behind a proxy.
+func TestVerifyHoldsBackTheEnd(t *testing.T) {
+	var whole atomic.Int32
+	behind := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.Copy(io.Discard, r.Body); err == nil {
+			whole.Add(1)
+		}
+	}))
+	target, _ := url.Parse(behind.URL)
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	proxy.ErrorLog = quiet
+	v := &Verifier{Lookup: keysFor(docsKeys())}
+	server := func(http2 bool) *httptest.Server {
+		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, err := v.Verify(r)
+			switch {
+			case err != nil:
+			case r.URL.Path == "/proxy":
+				proxy.ServeHTTP(w, r)
+				return
+			case r.URL.Path == "/full":
+				_, err = io.ReadFull(r.Body, make([]byte, r.ContentLength))
+			case r.URL.Path == "/copy":
+				_, err = io.CopyN(io.Discard, r.Body, r.ContentLength)
+			}
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusBadGateway)
+			}
+		}))
+		s.EnableHTTP2 = http2
+		s.StartTLS()
+		t.Cleanup(s.Close)
+		return s
+	}
+	for _, s := range []*httptest.Server{server(false), server(true)} {
+		for _, path := range []string{"/full", "/copy", "/proxy"} {
+			for _, size := range []int{1, 20, 100 << 10} {
+				for _, changed := range []bool{false, true} {
+					name := fmt.Sprint(path, size, changed)
+					body := strings.Repeat("a", size)
+					req, _ := http.NewRequest("PUT", s.URL+path, strings.NewReader(body))
+					if err := (&Signer{Service: "s3", Region: "us-east-1", Credentials: docsKeys()}).Sign4(req); err != nil {
+						t.Fatal(err)
+					}
+					if changed {
+						req.Body, req.GetBody = io.NopCloser(strings.NewReader("b"+body[1:])), nil
+					}
+					resp, err := s.Client().Do(req)
+					if err != nil {
+						t.Fatal(name, err)
+					}
+					resp.Body.Close()
+					if (resp.StatusCode == 200) == changed {
+						t.Errorf("%s %s: status %d", resp.Proto, name, resp.StatusCode)
+					}
+				}
+			}
+		}
+	}
+	behind.Close() // waits for what it still reads
+	if n := whole.Load(); n != 6 {
+		t.Errorf("%d whole bodies arrived behind the proxy, want the 6 that are right", n)
+	}
+}
+
+// A body that breaks off at its end, or goes on behind it, does not pass either.
+func TestVerifyHoldsBackOddEnds(t *testing.T) {
+	for name, end := range map[string]io.Reader{"reset": iotest.ErrReader(errors.New("reset")), "longer": strings.NewReader("!")} {
+		r := mustReceive(t, string(wireOf(docsPut)))
+		n := r.ContentLength
+		r.Body = io.NopCloser(io.MultiReader(r.Body, end))
+		if _, err := docsVerifier().Verify(r); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(r.Body, make([]byte, n)); err == nil {
+			t.Errorf("%s: the end was handed out", name)
+		}
+	}
+	for _, payload := range []string{"STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"} {
+		for _, sum := range []string{checksumsOf("hello world")["x-amz-checksum-crc32"], "AAAAAA=="} {
+			r, c := chunkedRequest(t, payload, "11", "x-amz-checksum-crc32")
+			r = withBody(r, c.encode(map[string]string{"x-amz-checksum-crc32": sum}, "hello ", "world"))
+			if _, err := docsVerifier().Verify(r); err != nil {
+				t.Fatal(err)
+			}
+			_, err := io.ReadFull(r.Body, make([]byte, r.ContentLength))
+			if (err == nil) != (sum != "AAAAAA==") {
+				t.Errorf("%s, %s: %v", payload, sum, err)
+			}
+		}
 	}
 }
