@@ -562,6 +562,23 @@ func TestDiagnoseIncomplete(t *testing.T) {
 	}
 }
 
+// An answer that repeats one name as often as it has room for costs no more than
+// another: joined one by one, half a million values are 250 GB to copy.
+func TestDiagnoseRepeatedNames(t *testing.T) {
+	req, _ := http.NewRequest("GET", "https://b.example/a", nil)
+	if err := (&awsauth.Signer{Service: "s3", Region: "us-east-1", Credentials: keys}).Sign4(req); err != nil {
+		t.Fatal(err)
+	}
+	const n = 500 << 10
+	for _, received := range []string{"GET\n/a\n\n" + strings.Repeat("a\n", n) + "\nh\nh", "GET\n/a\n" + strings.Repeat("a&", n) + "\nh:\n\nh\nh"} {
+		body := "<Error><Code>SignatureDoesNotMatch</Code><CanonicalRequest><![CDATA[" + received + "]]></CanonicalRequest></Error>"
+		resp := &http.Response{StatusCode: 403, Body: io.NopCloser(strings.NewReader(body))}
+		if got := awsauth.Diagnose(req, resp).Error(); !strings.Contains(got, " a was added") {
+			t.Errorf("got %s", got)
+		}
+	}
+}
+
 // SigV4A, other signers' headers, and bodies that can't be had again.
 func TestDiagnoseForms(t *testing.T) {
 	server := awsauthtest.NewServer()

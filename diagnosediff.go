@@ -116,13 +116,15 @@ func parseCanonical(text string) (c canonicalParts, ok bool) {
 }
 
 func parsePairs(parts []string, separator string) map[string]string {
-	pairs := make(map[string]string)
+	values := make(map[string][]string)
 	for _, part := range parts {
 		name, value, _ := strings.Cut(part, separator)
-		if before, ok := pairs[name]; ok {
-			value = before + ", " + value
-		}
-		pairs[name] = value
+		values[name] = append(values[name], value)
+	}
+	// Joined at once: an answer may repeat one name as often as it has room for.
+	pairs := make(map[string]string, len(values))
+	for name, all := range values {
+		pairs[name] = strings.Join(all, ", ")
 	}
 	return pairs
 }
