@@ -280,10 +280,16 @@ func (c *verification) readURI() *VerifyError {
 		return refuse(codeURI, "The URI is longer than %d bytes.", maxURI)
 	}
 	path, query, _ := strings.Cut(uri, "?")
+	if strings.Contains(query, ";") {
+		// net/url leaves out a parameter with a bare one, and signatures are the
+		// same for %3B: whoever has a presigned URL could hide parameters.
+		return refuseURI()
+	}
 	if !strings.HasPrefix(path, "/") {
-		// In absolute form the authority goes before the path.
-		_, rest, ok := strings.Cut(path, "://")
-		if !ok {
+		// In absolute form the authority goes before the path. To net/url that of
+		// x:y://host/path is no path.
+		scheme, rest, ok := strings.Cut(path, "://")
+		if !ok || !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") {
 			return refuseURI()
 		}
 		_, path, _ = strings.Cut(rest, "/")

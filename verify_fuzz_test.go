@@ -90,6 +90,8 @@ func beyondReference(r *http.Request, res reference.Result) bool {
 		r.Header["X-Amz-Date"] == nil && r.Header["Date"] != nil || // taken in its place
 		strings.Count(head, "/") > 5 && len(strings.Split(res.AccessKeyID, "/")) != 1 ||
 		slices.Contains(res.SignedHeaders, "transfer-encoding") ||
+		strings.Contains(r.URL.RawQuery, ";") || // refused, as is x:y://host/
+		!strings.HasPrefix(r.RequestURI, "/") && !strings.HasPrefix(r.RequestURI, "http") ||
 		len(r.RequestURI) > maxURI || strings.Count(r.RequestURI, "&") >= maxVerifyParams || len(head) > maxCredential
 }
 

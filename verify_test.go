@@ -883,3 +883,36 @@ func TestVerifyStatus(t *testing.T) {
 		}
 	}
 }
+
+// What a handler sees is what was signed, however the request line is spelled: of
+// requests with one canonical form that net/http reads in two ways, the odd one is
+// refused.
+func TestVerifySeesWhatHandlersSee(t *testing.T) {
+	req, _ := http.NewRequest("GET", "http://b.example/k?response-content-disposition="+url.QueryEscape("attachment; filename=x"), nil)
+	if err := (&Signer{Service: "s3", Region: "us-east-1", Credentials: docsKeys(), Now: func() time.Time { return docsTime }}).Presign(req, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	uri := req.URL.RequestURI()
+	for _, c := range []struct {
+		uri string
+		ok  bool
+	}{
+		{uri, true},
+		{strings.Replace(uri, "%3B", "%3b", 1), true},
+		{"http://b.example" + uri, true},
+		{"HTTPS://b.example" + uri, true},
+		{strings.Replace(uri, "%3B", ";", 1), false},
+		{"x:y://b.example" + uri, false},
+		{"http:x://b.example" + uri, false},
+		{"ftp://b.example" + uri, false},
+	} {
+		r := mustReceive(t, "GET "+c.uri+" HTTP/1.1\r\nHost: b.example\r\n\r\n")
+		_, err := docsVerifier().Verify(r)
+		if c.ok && err != nil || !c.ok && codeOf(err) != codeURI {
+			t.Errorf("%s: %v", c.uri, err)
+		}
+		if got := r.FormValue("response-content-disposition"); err == nil && (r.URL.Path != "/k" || got != "attachment; filename=x") {
+			t.Errorf("%s: a handler sees %q and %q", c.uri, r.URL.Path, got)
+		}
+	}
+}
