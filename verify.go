@@ -31,9 +31,12 @@ import (
 //
 //   - Replays. It does not remember signatures: whoever sees a request can send it
 //     again until MaxSkew has passed, or the URL has expired.
-//   - What is not signed: headers that Verified.SignedHeaders does not name, and a body
-//     whose Verified.Payload is UnsignedPayload or StreamingUnsignedPayloadTrailer, with
-//     the trailers and checksums of the latter.
+//   - What is not signed: headers that Verified.SignedHeaders does not name, trailers of
+//     HTTP, and a body whose Verified.Payload is UnsignedPayload or
+//     StreamingUnsignedPayloadTrailer, with the trailers and checksums of the latter.
+//   - What signatures do not tell apart: the order of query parameters that have one
+//     name; a header in several lines and one with commas; how much white space a
+//     header has; for S3, a slash in the path and %2F, which http.ServeMux does.
 //   - The path, for services other than those of S3: their signatures go over it
 //     without dot segments and repeated slashes, so that /a/../b passes as /b. Decide by
 //     the path without them, as http.ServeMux does. For S3 they are part of the key.
@@ -191,7 +194,7 @@ const (
 //   - Of an aws-chunked body (STREAMING-… in X-Amz-Content-Sha256) the data is read,
 //     each signed chunk checked before a byte of it is handed out, and the trailer's
 //     signature and checksums (CRC32, CRC32C, CRC64NVME, SHA-1, SHA-256) before
-//     io.EOF; Trailer then has the trailers. ContentLength, TransferEncoding and the
+//     io.EOF; Trailer then has these trailers alone. ContentLength, TransferEncoding and the
 //     headers Content-Length and Content-Encoding say what is decoded. A signed
 //     chunk takes up to 16 MiB, and is kept in memory; longer ones are refused.
 //   - Without X-Amz-Content-Sha256, which S3 alone demands, the body is read into

@@ -466,6 +466,7 @@ func (d *chunkDecoder) end() error {
 			return refuse(codeBadDigest, "The %s you specified did not match the calculated checksum.", strings.ToUpper(strings.TrimPrefix(s.name, "x-amz-checksum-")))
 		}
 	}
+	clear(d.trailer) // what came below the chunks, as trailers of HTTP, is not signed
 	for name, value := range got {
 		d.trailer.Set(name, value)
 	}

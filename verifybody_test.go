@@ -673,3 +673,22 @@ func TestVerifyHoldsBackOddEnds(t *testing.T) {
 		}
 	}
 }
+
+// Trailers of HTTP, which nobody signed, are not among those of an aws-chunked body.
+func TestVerifyTrailersOfHTTP(t *testing.T) {
+	sum := checksumsOf("hello")["x-amz-checksum-crc32"]
+	r, c := chunkedRequest(t, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER", "5", "x-amz-checksum-crc32")
+	body := c.encode(map[string]string{"x-amz-checksum-crc32": sum}, "hello")
+	var wire bytes.Buffer
+	r.Header.Del("Content-Length")
+	wire.WriteString("PUT /k HTTP/1.1\r\nHost: b.example\r\nTransfer-Encoding: chunked\r\nTrailer: X-Amz-Meta-Announced\r\n")
+	r.Header.Write(&wire)
+	fmt.Fprintf(&wire, "\r\n%x\r\n%s\r\n0\r\nX-Amz-Meta-Announced: 1\r\nX-Amz-Meta-A: 1\r\nX-Amz-Checksum-Crc32: x\r\n\r\n", len(body), body)
+	r = mustReceive(t, wire.String())
+	if _, data, err := verifyAll(docsVerifier(), r); err != nil || data != "hello" {
+		t.Fatalf("%q %v", data, err)
+	}
+	if len(r.Trailer) != 1 || r.Trailer.Get("X-Amz-Checksum-Crc32") != sum {
+		t.Errorf("got %v", r.Trailer)
+	}
+}
