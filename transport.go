@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-awsauth/awsauth/internal/partition"
@@ -204,7 +205,14 @@ func (e *exchange) prepare(out *http.Request) error {
 		return nil
 	}
 	if !e.unproven && !e.t.NoSkewCorrection {
-		e.skew, _ = e.t.skews.get(serverOf(out.URL))
+		server := serverOf(out.URL)
+		e.skew, _ = e.t.skews.get(server)
+		if now := e.s.now(); creds.expired(now.Add(e.skew)) && !creds.expired(now) {
+			// Ask by the local clock: were nothing sent, no reply could
+			// correct what was learnt.
+			e.t.skews.drop(server)
+			e.skew = 0
+		}
 	}
 	s := e.s
 	if e.region != "" || e.skew != 0 {
@@ -608,12 +616,14 @@ func presigned(u *url.URL) bool {
 // RoundTrip and every reader are done with it: net/http may still read for one
 // attempt when the next has begun.
 type sharedBody struct {
-	mu    sync.Mutex // guards all below
 	body  io.ReadCloser
 	seek  io.Seeker // the same
 	start int64
-	at    *sharedReader // whose place the body is at
-	users int
+	users atomic.Int32
+
+	// Not held to close the body, which may be what ends a Read.
+	mu sync.Mutex    // guards at, and the reading
+	at *sharedReader // whose place the body is at
 }
 
 // share returns the body of req as one that is read anew by seeking, or nil.
@@ -629,22 +639,20 @@ func share(req *http.Request) *sharedBody {
 	if err != nil { // a pipe is an *os.File too
 		return nil
 	}
-	return &sharedBody{body: req.Body, seek: seeker, start: start, users: 1}
+	s := &sharedBody{body: req.Body, seek: seeker, start: start}
+	s.users.Store(1)
+	return s
 }
 
 func (s *sharedBody) reader() *sharedReader {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.users++
+	s.users.Add(1)
 	return &sharedReader{shared: s}
 }
 
 func (s *sharedBody) open() (io.ReadCloser, error) { return s.reader(), nil }
 
 func (s *sharedBody) release() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.users--; s.users == 0 {
+	if s.users.Add(-1) == 0 {
 		return s.body.Close()
 	}
 	return nil
@@ -654,14 +662,14 @@ func (s *sharedBody) release() error {
 type sharedReader struct {
 	shared *sharedBody
 	read   int64
-	closed bool
+	closed atomic.Bool
 }
 
 func (r *sharedReader) Read(b []byte) (int, error) {
 	s := r.shared
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r.closed {
+	if r.closed.Load() {
 		return 0, http.ErrBodyReadAfterClose
 	}
 	if s.at != r {
@@ -696,11 +704,7 @@ func (r *sharedReader) Seek(offset int64, whence int) (int64, error) {
 }
 
 func (r *sharedReader) Close() error {
-	r.shared.mu.Lock()
-	closed := r.closed
-	r.closed = true
-	r.shared.mu.Unlock()
-	if closed {
+	if r.closed.Swap(true) {
 		return nil
 	}
 	return r.shared.release()

@@ -782,6 +782,38 @@ func TestSharedBody(t *testing.T) {
 	}
 }
 
+// A blockedFile is a body whose Read ends when it is closed.
+type blockedFile struct{ *io.PipeReader }
+
+func (f blockedFile) Seek(int64, int) (int64, error) { return 0, nil }
+
+// Over HTTP/2 a request ends with its context, whether its body can be read or not.
+func TestSharedBodyBlocked(t *testing.T) {
+	noLeak(t)
+	base := internet(t, true, func(w http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) })
+	tr := &Transport{Base: base, Signer: &Signer{Service: "s3", Region: "eu-west-1", Credentials: temporaryKeys, Payload: UnsignedPayload}}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	r, _ := io.Pipe()
+	f := blockedFile{r}
+	req, _ := http.NewRequestWithContext(ctx, "PUT", "https://h.example/", nil)
+	req.Body, req.ContentLength = f, 10
+	done := make(chan error, 1)
+	go func() {
+		_, err := tr.RoundTrip(req)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it goes on after its context has ended")
+		f.Close()
+	}
+}
+
 func TestPlaces(t *testing.T) {
 	var p places[int]
 	p.drop(place{})
@@ -1236,6 +1268,24 @@ func TestClockSkewAndExpiry(t *testing.T) {
 			if err := send(); (err == nil) != c.ok {
 				t.Errorf("clock %v, life %v: %v", c.clock, c.life, err)
 			}
+		}
+	})
+}
+
+// What was learnt of a clock does not outlast the error of that clock, where by it
+// the credentials seem to have expired.
+func TestClockSkewHealsBeyondExpiry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &skewedServer{clock: 3 * time.Hour, refuse: "RequestTimeTooSkewed"}
+		creds := testKeys
+		tr := &Transport{Base: s, Signer: &Signer{Service: "s3", Region: "eu-west-1", Credentials: ProviderFunc(func(context.Context) (Credentials, error) { return creds, nil })}}
+		for _, life := range []time.Duration{6 * time.Hour, time.Hour, time.Hour} {
+			creds.Expires = time.Now().Add(life)
+			req, _ := http.NewRequest("GET", "https://h.example/", nil)
+			if _, err := tr.RoundTrip(req); err != nil {
+				t.Errorf("keys for %v: %v", life, err)
+			}
+			s.clock = 0
 		}
 	})
 }
