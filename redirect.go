@@ -65,7 +65,14 @@ func sameServer(first, hop *url.URL) bool {
 	}
 	a, err := wireHost(first, "")
 	b, berr := wireHost(hop, "")
-	return err == nil && berr == nil && strings.EqualFold(a, b)
+	return err == nil && berr == nil && strings.EqualFold(a, b) && zone(first) == zone(hop)
+}
+
+// zone returns the zone of an IPv6 address. A Host header has none, and each has
+// machines of its own.
+func zone(u *url.URL) string {
+	_, zone, _ := strings.Cut(u.Hostname(), "%")
+	return zone
 }
 
 // sameScope reports whether hop is on the server of first, or both are S3 in one
@@ -92,8 +99,14 @@ func strip(h http.Header) {
 			delete(h, key)
 		case name == "Authorization" && slices.ContainsFunc(values, func(v string) bool { return strings.HasPrefix(v, "AWS4-") }):
 			delete(h, key)
-		case name == "Referer" && slices.ContainsFunc(values, func(v string) bool { return strings.Contains(v, "X-Amz-") }):
-			delete(h, key) // that of a presigned URL, whole
+		case name == "Referer" && slices.ContainsFunc(values, ofPresigned):
+			delete(h, key) // whole
 		}
 	}
+}
+
+// ofPresigned reports whether a Referer is, or may be, a presigned URL.
+func ofPresigned(referer string) bool {
+	text, err := url.QueryUnescape(referer)
+	return err != nil || strings.Contains(text, "X-Amz-")
 }

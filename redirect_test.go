@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -256,6 +257,24 @@ func TestStripKeepsTheRest(t *testing.T) {
 	h = http.Header{"authorization": {"x", "AWS4-ECDSA-P256-SHA256 Credential"}, "x-AMZ-date": {""}, "referer": {"https://h/?X-Amz-Signature=1"}}
 	if strip(h); len(h) != 0 {
 		t.Error(h)
+	}
+	h = http.Header{"Referer": {"https://h/?X%2dAmz%2DSignature=1"}, "referer": {"https://h/?%"}}
+	if strip(h); len(h) != 0 {
+		t.Error(h)
+	}
+}
+
+// Two zones of IPv6 may have one address, of two machines.
+func TestRedirectToAnotherZone(t *testing.T) {
+	for to, want := range map[string]bool{"[fe80::1%25eth0]:80": true, "[FE80::1%25eth0]": true, "[fe80::1%25eth1]": false, "[fe80::1]": false} {
+		first, err := url.Parse("http://[fe80::1%25eth0]/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		hop, err := url.Parse("http://" + to + "/")
+		if err != nil || sameServer(first, hop) != want || sameScope(first, hop) != want {
+			t.Errorf("%s: %v, want %v", to, !want, want)
+		}
 	}
 }
 
