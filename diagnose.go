@@ -487,7 +487,28 @@ func (d *diagnosis) quoted() string {
 	if lower := strings.ToLower(words); words == "" || strings.Contains(lower, "authorization header") || strings.Contains(lower, "signature=") {
 		return ""
 	}
-	return " (" + shown(words) + ")"
+	return " (" + shown(hideLong(words)) + ")"
+}
+
+// hideLong puts a length in the place of words as long as signatures and tokens
+// are: part of one, or one that is encoded, is none that hider knows.
+func hideLong(text string) string {
+	const long = 64
+	var b strings.Builder
+	start := 0 // of a word
+	for i := 0; i <= len(text); i++ {
+		if i < len(text) && (unreserved(text[i]) || strings.IndexByte("+/=%", text[i]) >= 0) {
+			continue
+		}
+		if i-start < long {
+			b.WriteString(text[start:i])
+		} else {
+			fmt.Fprintf(&b, "(%d bytes, not shown)", i-start)
+		}
+		b.WriteString(text[i:min(i+1, len(text))])
+		start = i + 1
+	}
+	return b.String()
 }
 
 // address is where a request goes, without what its query may hold.

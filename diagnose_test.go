@@ -2,6 +2,7 @@ package awsauth_test
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -576,6 +577,35 @@ func TestDiagnoseRepeatedNames(t *testing.T) {
 		if got := awsauth.Diagnose(req, resp).Error(); !strings.Contains(got, " a was added") {
 			t.Errorf("got %s", got)
 		}
+	}
+}
+
+// What a server repeats of a token or a signature is not shown, whole or cut, in
+// whatever encoding, of a known request or not; other words are.
+func TestDiagnoseHidesLongWords(t *testing.T) {
+	c := keys
+	c.SessionToken = strings.Repeat("FwoGZXIvYXdzEBYaD/+tok", 12)
+	req, _ := http.NewRequest("GET", "https://b.example/a", nil)
+	if err := (&awsauth.Signer{Service: "execute-api", Region: "us-east-1", Credentials: c}).Sign4(req); err != nil {
+		t.Fatal(err)
+	}
+	_, signature, _ := strings.Cut(req.Header.Get("Authorization"), "Signature=")
+	escaped := url.QueryEscape(c.SessionToken)
+	for _, echo := range []string{
+		c.SessionToken[:100] + "...", base64.StdEncoding.EncodeToString([]byte(c.SessionToken)), url.QueryEscape(escaped), strings.ToLower(escaped),
+		strings.ToUpper(signature), base64.URLEncoding.EncodeToString([]byte(signature)),
+	} {
+		for _, r := range []*http.Request{req, nil} {
+			resp := &http.Response{StatusCode: 403, Body: io.NopCloser(strings.NewReader("for arn:aws:iam::123456789012:user/jane it is " + echo))}
+			got := awsauth.Diagnose(r, resp).Error()
+			if strings.Contains(got, echo[:40]) || r == nil && (!strings.Contains(got, "arn:aws:iam::123456789012:user/jane it is (") || !strings.Contains(got, " bytes, not shown)")) {
+				t.Errorf("got %s", got)
+			}
+		}
+	}
+	resp := &http.Response{StatusCode: 403, Body: io.NopCloser(strings.NewReader("é " + strings.Repeat("a", 63) + "," + strings.Repeat("b", 64)))}
+	if got, want := awsauth.Diagnose(nil, resp).Error(), "(é "+strings.Repeat("a", 63)+",(64 bytes, not shown))"; !strings.HasSuffix(got, want) {
+		t.Errorf("got %s, want the end %s", got, want)
 	}
 }
 
