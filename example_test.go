@@ -55,6 +55,52 @@ func ExampleSigner_Sign4() {
 	// Output: f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41
 }
 
+// The host of an S3 multi-region access point stands for all regions, and so does the
+// signature; behind another host, the Signer says for which it is.
+func ExampleSigner_Sign() {
+	for _, c := range []struct{ url, service, region string }{
+		{"https://mfzwi23gnjvgw.mrap.accesspoint.s3-global.amazonaws.com/photo.jpg", "", ""},
+		{"https://files.example/photo.jpg", "s3", "us-east-1,eu-west-*"},
+		{"https://examplebucket.s3.eu-west-1.amazonaws.com/photo.jpg", "", ""},
+	} {
+		signer := &awsauth.Signer{Service: c.service, Region: c.region, Credentials: keys}
+		req, err := http.NewRequest("GET", c.url, nil)
+		if err != nil {
+			panic(err)
+		}
+		if err := signer.Sign(req); err != nil {
+			panic(err)
+		}
+		scheme, _, _ := strings.Cut(req.Header.Get("Authorization"), " ")
+		fmt.Printf("%s %q\n", scheme, req.Header.Get("X-Amz-Region-Set"))
+	}
+	// Output:
+	// AWS4-ECDSA-P256-SHA256 "*"
+	// AWS4-ECDSA-P256-SHA256 "us-east-1,eu-west-*"
+	// AWS4-HMAC-SHA256 ""
+}
+
+// A presigned URL can be good in a set of regions, too.
+func ExampleSigner_Sign4A() {
+	signer := &awsauth.Signer{Service: "s3", Region: "*", Credentials: keys}
+	req, err := http.NewRequest("GET", "https://files.example/photo.jpg", nil)
+	if err != nil {
+		panic(err)
+	}
+	if err := signer.Sign4A(req); err != nil {
+		panic(err)
+	}
+	fmt.Println(req.Header.Get("X-Amz-Region-Set"))
+
+	if err := signer.Presign(req, time.Hour); err != nil {
+		panic(err)
+	}
+	fmt.Println(req.URL.Query().Get("X-Amz-Algorithm"), req.URL.Query().Get("X-Amz-Region-Set"))
+	// Output:
+	// *
+	// AWS4-ECDSA-P256-SHA256 *
+}
+
 // An upload from a source that can be read once, with a checksum behind the data. The
 // chunks are signed as they are read.
 func ExampleStreamingPayloadTrailer() {
