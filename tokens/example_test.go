@@ -2,6 +2,7 @@ package tokens_test
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"strings"
 
@@ -52,4 +53,59 @@ func ExampleWebSocket() {
 	}
 	fmt.Println(strings.Contains(url, "&X-Amz-Expires=300&"))
 	// Output: true
+}
+
+func ExampleDSQL() {
+	password, err := tokens.DSQL(context.Background(), "abcdefghijklmnopqrstuvwxyz.dsql.eu-west-1.on.aws", "", 0, keys)
+	if err != nil {
+		panic(err)
+	}
+	connect, _, _ := strings.Cut(password, "&X-Amz-")
+	fmt.Println(connect)
+	// Output: abcdefghijklmnopqrstuvwxyz.dsql.eu-west-1.on.aws/?Action=DbConnect
+}
+
+func ExampleElastiCache() {
+	password, err := tokens.ElastiCache(context.Background(), "my-cache", "eu-west-1", "jane", keys)
+	if err != nil {
+		panic(err)
+	}
+	connect, _, _ := strings.Cut(password, "&X-Amz-")
+	fmt.Println(connect)
+	// Output: my-cache/?Action=connect&User=jane
+}
+
+func ExampleMemoryDB() {
+	password, err := tokens.MemoryDB(context.Background(), "my-cluster", "eu-west-1", "jane", keys)
+	if err != nil {
+		panic(err)
+	}
+	connect, _, _ := strings.Cut(password, "&X-Amz-")
+	fmt.Println(connect)
+	// Output: my-cluster/?Action=connect&User=jane
+}
+
+// The value of SASL/OAUTHBEARER.
+func ExampleMSK() {
+	token, err := tokens.MSK(context.Background(), "eu-west-1", keys)
+	if err != nil {
+		panic(err)
+	}
+	url, err := base64.RawURLEncoding.DecodeString(token)
+	if err != nil {
+		panic(err)
+	}
+	connect, _, _ := strings.Cut(string(url), "&X-Amz-")
+	fmt.Println(connect)
+	// Output: https://kafka.eu-west-1.amazonaws.com/?Action=kafka-cluster%3AConnect
+}
+
+func ExampleIoT() {
+	url, err := tokens.IoT(context.Background(), "abcdefghijklmn-ats.iot.eu-west-1.amazonaws.com", "", 0, keys)
+	if err != nil {
+		panic(err)
+	}
+	connect, _, _ := strings.Cut(url, "X-Amz-")
+	fmt.Println(connect)
+	// Output: wss://abcdefghijklmn-ats.iot.eu-west-1.amazonaws.com/mqtt?
 }
