@@ -35,7 +35,8 @@ import (
 // A request is sent again, after a pause, where the server asked for that without
 // doing anything (429, 503, an error code of throttling) or the connection could not
 // be made; and, if its method is idempotent or it has an Idempotency-Key, also after
-// 500, 502, 504, and a connection that broke. The pause grows from 100 ms, with
+// 500, 502, 504, and a connection that broke. An Idempotency-Key with an empty list of
+// values is not sent, and says so too. The pause grows from 100 ms, with
 // jitter, or is what Retry-After says. What would take longer than 20 seconds, or
 // than the context lasts, is not waited for: the reply at hand is returned.
 //

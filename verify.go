@@ -30,7 +30,8 @@ import (
 // What it leaves to its user:
 //
 //   - Replays. It does not remember signatures: whoever sees a request can send it
-//     again until MaxSkew has passed, or the URL has expired.
+//     again until MaxSkew has passed, or the URL has expired. Who remembers them
+//     should know that one of SigV4A can be written in several ways.
 //   - What is not signed: headers that Verified.SignedHeaders does not name, trailers of
 //     HTTP, and a body whose Verified.Payload is UnsignedPayload or
 //     StreamingUnsignedPayloadTrailer, with the trailers and checksums of the latter.
@@ -198,7 +199,9 @@ const (
 //     headers Content-Length and Content-Encoding say what is decoded. A signed
 //     chunk takes up to 16 MiB, and is kept in memory; longer ones are refused.
 //   - Without X-Amz-Content-Sha256, which S3 alone demands, the body is read into
-//     memory before Verify returns, up to 32 MiB. A longer one is an EntityTooLarge.
+//     memory before Verify returns, up to 32 MiB, for whoever names a key ID that
+//     Lookup knows: set a limit of your own with [http.MaxBytesReader]. A longer one is
+//     an EntityTooLarge.
 //
 // So act on a body only after it was read to io.EOF. What stops at the end of a value,
 // such as a json.Decoder, a multipart.Reader or a gzip.Reader, does not get there: give
