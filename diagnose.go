@@ -382,15 +382,15 @@ func (d *diagnosis) wrongTime() string {
 
 // clock is the cause where the time of the signature is not the server's.
 func (s *sentSignature) clock(ahead time.Duration, server time.Time) string {
-	const todo = ": set the clock, and sign shortly before sending"
+	const advice = ": set the clock, and sign shortly before sending"
 	side := "ahead of"
 	switch {
 	case ahead == 0:
-		return "the time of the signature, " + shown(s.date) + ", is too far from the server's" + todo
+		return "the time of the signature, " + shown(s.date) + ", is too far from the server's" + advice
 	case ahead < 0:
 		side = "behind"
 	}
-	return fmt.Sprintf("the time of the signature, %s, is %s %s the server's, %s%s", shown(s.date), span(ahead.Abs()), side, server.UTC().Format(dateFormat), todo)
+	return fmt.Sprintf("the time of the signature, %s, is %s %s the server's, %s%s", shown(s.date), span(ahead.Abs()), side, server.UTC().Format(dateFormat), advice)
 }
 
 // span writes a duration to the minute, below two minutes to the second.
