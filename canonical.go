@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/bits"
@@ -18,8 +17,12 @@ import (
 
 // readURL reads the method, an opaque URL and the host.
 func (m *message) readURL() error {
-	if method := m.req.Method; method == http.MethodConnect || method != "" && !isToken(method) {
-		return fmt.Errorf("awsauth: the method %q can't be signed: correct Request.Method", method)
+	switch method := m.req.Method; method {
+	case "", "GET", "HEAD", "PUT", "POST", "DELETE": // most
+	default:
+		if method == http.MethodConnect || !isToken(method) {
+			return fmt.Errorf("awsauth: the method %q can't be signed: correct Request.Method", method)
+		}
 	}
 	if u := m.req.URL; u.Opaque != "" {
 		// Over HTTP/1.1 net/http sends an opaque URL whole, over HTTP/2 its path.
@@ -32,23 +35,23 @@ func (m *message) readURL() error {
 		e.Opaque, e.Path, e.RawPath = "", parsed.Path, parsed.RawPath
 	}
 	var err error
-	m.host, err = wireHost(m.url, m.req.Host)
+	m.host, err = m.wireHost(m.url, m.req.Host)
 	return err
 }
 
 // wireHost returns the host as it will be sent, without the scheme's own port.
-func wireHost(u *url.URL, host string) (string, error) {
+func (m *message) wireHost(u *url.URL, host string) (string, error) {
 	if host == "" {
 		host = u.Host
 	}
-	for i := 0; i < len(host); i++ {
-		if c := host[i]; !unreserved(c) && c != ':' && c != '[' && c != ']' {
-			sent, err := askNetHTTP(host)
-			if err != nil {
+	if host != string(m.plainHost) {
+		if plainHost(host) {
+			m.plainHost = append(m.plainHost[:0], host...)
+		} else {
+			var err error
+			if host, err = askNetHTTP(host); err != nil {
 				return "", err
 			}
-			host = sent
-			break
 		}
 	}
 	switch u.Scheme {
@@ -61,6 +64,16 @@ func wireHost(u *url.URL, host string) (string, error) {
 		return "", errors.New("awsauth: the request has no host: set URL.Host")
 	}
 	return host, nil
+}
+
+// plainHost reports whether net/http sends a host as it stands.
+func plainHost(host string) bool {
+	for i := 0; i < len(host); i++ {
+		if c := host[i]; !unreserved(c) && c != ':' && c != '[' && c != ']' {
+			return false
+		}
+	}
+	return true
 }
 
 // askNetHTTP returns host as net/http writes it: in Punycode, and without the
@@ -125,7 +138,8 @@ func appendCleanPath(b []byte, path string) []byte {
 // caller's order, and without an earlier signature.
 func (m *message) readQuery(presign bool) error {
 	raw := m.url.RawQuery
-	if raw == "" {
+	m.query = append(m.query[:0], raw...)
+	if m.splitQuery() {
 		return nil
 	}
 	presigned, err := m.encodeQuery(raw, presign)
@@ -138,8 +152,52 @@ func (m *message) readQuery(presign bool) error {
 	if string(m.query) != raw {
 		m.edit().RawQuery = string(m.query)
 	}
-	m.addParams(m.query)
+	m.splitQuery()
 	return nil
+}
+
+// splitQuery finds the parts of m.query, which is encoded. It reports whether it is,
+// in the one form that is signed, and without a parameter of a signature.
+func (m *message) splitQuery() bool {
+	q := m.query
+	m.params = m.params[:0]
+	plain := true
+	p := param{equals: -1}
+	for i := 0; ; i++ {
+		for i < len(q) && unreserved(q[i]) {
+			i++
+		}
+		if i == len(q) {
+			break
+		}
+		switch c := q[i]; {
+		case c == '&' && i > p.start:
+			plain = m.endParam(p, i) && plain
+			p = param{start: i + 1, equals: -1}
+		case c == '=' && p.equals < 0:
+			p.equals = i
+		case c == '%' && i+2 < len(q) && isUpperHex(q[i+1]) && isUpperHex(q[i+2]) && !unreserved(unhex(q[i+1])<<4|unhex(q[i+2])):
+			i += 2
+		default:
+			return false
+		}
+	}
+	if p.start < len(q) {
+		return m.endParam(p, len(q)) && plain
+	}
+	return len(q) == 0
+}
+
+// endParam adds a parameter, and reports whether it belongs to no signature.
+//
+//go:noinline
+func (m *message) endParam(p param, end int) bool {
+	p.end = end
+	if p.equals < 0 {
+		p.equals = end
+	}
+	m.params = append(m.params, p)
+	return !isSignatureParam(m.query[p.start:p.equals])
 }
 
 // encodeQuery encodes the parts of a query, and reports whether a signature is
@@ -175,40 +233,6 @@ func (m *message) encodeQuery(raw string, unsign bool) (presigned bool, err erro
 	m.query = q
 	return presigned, nil
 }
-
-// addParams adds the parts of an encoded query. They stay slices of it.
-func (m *message) addParams(query []byte) {
-	for len(query) > 0 {
-		end := bytes.IndexByte(query, '&')
-		if end < 0 {
-			end = len(query)
-		}
-		part := query[:end]
-		query = query[min(end+1, len(query)):]
-		name, value, _ := bytes.Cut(part, []byte{'='})
-		m.params = append(m.params, param{name, value})
-	}
-}
-
-// sortParams sorts the query as it is signed: by name, then by value.
-func (m *message) sortParams() {
-	p := m.params
-	if len(p) > 24 {
-		sort.Sort(byNameAndValue(p))
-		return
-	}
-	for i := 1; i < len(p); i++ {
-		for j := i; j > 0 && compareParams(p[j], p[j-1]) < 0; j-- {
-			p[j], p[j-1] = p[j-1], p[j]
-		}
-	}
-}
-
-type byNameAndValue []param
-
-func (p byNameAndValue) Len() int           { return len(p) }
-func (p byNameAndValue) Less(i, j int) bool { return compareParams(p[i], p[j]) < 0 }
-func (p byNameAndValue) Swap(i, j int)      { p[i], p[j] = p[j], p[i] }
 
 // appendReescaped decodes s once, as servers do, and appends it encoded.
 func appendReescaped(b []byte, s string) ([]byte, error) {
@@ -257,13 +281,21 @@ func appendEscapedByte(b []byte, c byte) []byte {
 }
 
 // unreserved reports whether c is never percent-encoded (RFC 3986, section 2.3).
-func unreserved(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
-		c == '-' || c == '.' || c == '_' || c == '~'
-}
+func unreserved(c byte) bool { return isUnreserved[c] }
+
+var isUnreserved = func() (is [256]bool) {
+	for _, c := range []byte("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~") {
+		is[c] = true
+	}
+	return is
+}()
 
 func isHex(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f'
+}
+
+func isUpperHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'A' <= c && c <= 'F'
 }
 
 func unhex(c byte) byte {
@@ -273,9 +305,31 @@ func unhex(c byte) byte {
 	return c | 0x20 - 'a' + 10
 }
 
+// readSame takes the headers where all of them have the names that the request
+// before had. These are known to be good, sorted and listed.
+func (m *message) readSame() bool {
+	fields := m.fields[:m.known]
+	if len(fields) != len(m.req.Header) {
+		return false
+	}
+	for i := range fields {
+		f := &fields[i]
+		values := m.req.Header[f.name]
+		if len(values) != 1 || !printable(values[0]) {
+			return false
+		}
+		f.value, f.plain = values[0], true
+	}
+	m.fields, m.sameNames = fields, true
+	return true
+}
+
 // readHeaders takes the headers that will be signed as they stand. Those that
 // signing sets itself are left out.
 func (m *message) readHeaders(skip func(string) bool, presign bool) error {
+	if skip == nil && m.readSame() {
+		return nil
+	}
 	var connection []string
 	fields, odd := m.fields, false // odd: a name stands under another spelling
 	for key, values := range m.req.Header {
@@ -329,14 +383,14 @@ func (m *message) readHeaders(skip func(string) bool, presign bool) error {
 			continue
 		}
 		odd = odd || key != name
-		fields = append(fields, field{name, values, plain})
+		fields = append(fields, field{name, values[0], values[1:], plain})
 	}
 	if connection != nil {
 		fields = slices.DeleteFunc(fields, func(f field) bool {
 			return !mustSign(f.name) && listed(connection, f.name)
 		})
 	}
-	m.fields = fields
+	m.fields, m.known = fields, len(fields)
 	if odd {
 		m.sortFields()
 		for i := 1; i < len(fields); i++ {
@@ -479,9 +533,14 @@ func compareLower(s, t string) int {
 
 // addField adds a signed header that signing sets.
 func (m *message) addField(name, value string) {
-	m.values[m.added] = value
-	m.fields = append(m.fields, field{name, m.values[m.added : m.added+1], true})
-	m.added++
+	n := len(m.fields)
+	m.sameNames = m.sameNames && n < cap(m.fields) && m.fields[:n+1][n].name == name
+	if m.sameNames {
+		m.fields = m.fields[:n+1]
+		m.fields[n].value = value
+		return
+	}
+	m.fields = append(m.fields, field{name: name, value: value, plain: true})
 }
 
 // removeField takes a header out of the signed ones.
@@ -489,61 +548,100 @@ func (m *message) removeField(name string) {
 	m.fields = slices.DeleteFunc(m.fields, func(f field) bool { return f.name == name })
 }
 
-// sortFields sorts the signed headers by name, into m.order: maps yield them in any
-// order, so that a processor can't guess how a comparison ends. It has to guess next
-// to none here: a header's place is the number of those before it, and most names
-// differ in their first eight bytes, which are compared as one number.
+// sortFields sorts the signed headers by name, into m.order.
 func (m *message) sortFields() {
-	var keys [24]uint64
-	var places [len(keys)]uint8
-	f := m.fields
-	m.order = slices.Grow(m.order[:0], len(f))[:len(f)]
-	if len(f) > len(keys) {
-		for i := range m.order {
-			m.order[i] = i
-		}
-		sort.Sort(byName{m})
-		return
+	keys := make([]uint64, 0, fewKeys)
+	for i := range m.fields {
+		keys = append(keys, lower8(sortKey(m.fields[i].name)))
 	}
-	for i := range f {
-		key, place := sortKey(f[i].name), uint8(0)
+	m.order = m.sort(m.order, keys, (*message).fieldLess)
+}
+
+func (m *message) fieldLess(i, j int) bool {
+	return compareLower(m.fields[i].name, m.fields[j].name) < 0
+}
+
+// sortParams sorts the query as it is signed, by name, then by value, into
+// m.paramOrder.
+func (m *message) sortParams() {
+	keys := make([]uint64, 0, fewKeys)
+	for _, p := range m.params {
+		keys = append(keys, sortKey(m.query[p.start:p.equals]))
+	}
+	m.paramOrder = m.sort(m.paramOrder, keys, (*message).paramLess)
+}
+
+func (m *message) paramLess(i, j int) bool {
+	p, q := m.params[i], m.params[j]
+	if c := bytes.Compare(m.query[p.start:p.equals], m.query[q.start:q.equals]); c != 0 {
+		return c < 0
+	}
+	return bytes.Compare(m.query[p.equals:p.end], m.query[q.equals:q.end]) < 0
+}
+
+// fewKeys is up to how many keys there are most often.
+const fewKeys = 24
+
+// sort returns the places of keys in their order, and in that of less where they are
+// equal. A processor can't guess how a comparison of keys ends, and has to guess next
+// to none here: the place of one is the number of those before it.
+func (m *message) sort(order []int, keys []uint64, less func(m *message, i, j int) bool) []int {
+	order = slices.Grow(order[:0], len(keys))[:len(keys)]
+	sorted := true
+	for i := range order {
+		order[i] = i
+		sorted = sorted && (i == 0 || keys[i-1] < keys[i])
+	}
+	if sorted {
+		return order
+	}
+	if len(keys) > fewKeys {
+		sort.Sort(byLess{order, m, less})
+		return order
+	}
+	var places [fewKeys]uint8
+	for i, key := range keys {
+		place := uint8(0)
 		for j, other := range keys[:i] {
 			before := uint8(0) // 1 where i is before j
 			if key < other {
 				before = 1
 			}
-			if key == other && compareLower(f[i].name, f[j].name) < 0 {
+			if key == other && less(m, i, j) {
 				before = 1
 			}
 			places[j] += before
 			place += 1 - before
 		}
-		keys[i], places[i] = key, place
+		places[i] = place
 	}
-	for i := range f {
-		m.order[places[i]] = i
+	for i := range order {
+		order[places[i]] = i
 	}
+	return order
 }
 
-// byName sorts as slices.SortFunc would, which is many KB for each type of element.
-type byName struct{ *message }
-
-func (m byName) Len() int { return len(m.order) }
-func (m byName) Less(i, j int) bool {
-	return compareLower(m.fields[m.order[i]].name, m.fields[m.order[j]].name) < 0
+// byLess sorts as slices.SortFunc would, which is many KB for each type of element.
+type byLess struct {
+	order []int
+	m     *message
+	less  func(m *message, i, j int) bool
 }
-func (m byName) Swap(i, j int) { m.order[i], m.order[j] = m.order[j], m.order[i] }
 
-// sortKey returns the first eight bytes of name, in lower case.
-func sortKey(name string) uint64 {
+func (b byLess) Len() int           { return len(b.order) }
+func (b byLess) Less(i, j int) bool { return b.less(b.m, b.order[i], b.order[j]) }
+func (b byLess) Swap(i, j int)      { b.order[i], b.order[j] = b.order[j], b.order[i] }
+
+// sortKey returns the first eight bytes of name as a number that sorts as they do.
+func sortKey[S string | []byte](name S) uint64 {
 	if len(name) >= 8 {
-		return lower8(bits.ReverseBytes64(load8(name)))
+		return bits.ReverseBytes64(load8(name))
 	}
 	key := uint64(0)
 	for i := 0; i < len(name); i++ {
 		key |= uint64(name[i]) << (56 - 8*i)
 	}
-	return lower8(key)
+	return key
 }
 
 // appendCanonical appends the canonical request.
@@ -556,14 +654,15 @@ func (m *message) appendCanonical(b []byte) []byte {
 	b = append(b, m.path...)
 	b = append(b, '\n')
 	m.sortParams()
-	for i := range m.params {
-		p := &m.params[i]
+	for i, at := range m.paramOrder {
 		if i > 0 {
 			b = append(b, '&')
 		}
-		b = append(b, p.name...)
-		b = append(b, '=')
-		b = append(b, p.value...)
+		p := m.params[at]
+		b = append(b, m.query[p.start:p.end]...)
+		if p.equals == p.end {
+			b = append(b, '=')
+		}
 	}
 	b = append(b, '\n')
 	names := m.signed
@@ -571,15 +670,14 @@ func (m *message) appendCanonical(b []byte) []byte {
 		f := &m.fields[i]
 		b = append(b, names[:len(f.name)]...)
 		names = names[min(len(f.name)+1, len(names)):]
-		separator := byte(':')
-		for _, v := range f.values {
-			b = append(b, separator)
-			if f.plain {
-				b = append(b, v...)
-			} else {
-				b = appendFolded(b, v)
-			}
-			separator = ','
+		b = append(b, ':')
+		if f.plain {
+			b = append(b, f.value...)
+		} else {
+			b = appendFolded(b, f.value)
+		}
+		for _, v := range f.more {
+			b = appendFolded(append(b, ','), v)
 		}
 		b = append(b, '\n')
 	}
@@ -590,15 +688,12 @@ func (m *message) appendCanonical(b []byte) []byte {
 	return append(b, m.digest...)
 }
 
-func compareParams(p, q param) int {
-	if c := bytes.Compare(p.name, q.name); c != 0 {
-		return c
-	}
-	return bytes.Compare(p.value, q.value)
-}
-
 // listSigned sorts the signed headers, and lists their names.
 func (m *message) listSigned() {
+	m.listed = true
+	if m.sameNames && len(m.order) == len(m.fields) {
+		return
+	}
 	m.sortFields()
 	b := m.signed[:0]
 	for _, i := range m.order {
@@ -629,17 +724,20 @@ func appendFolded(b []byte, v string) []byte {
 	return b
 }
 
-// appendHex appends src in hexadecimal, four bytes at once.
-func appendHex(b, src []byte) []byte {
+// appendHex appends a hash in hexadecimal, four bytes at once.
+func appendHex(b []byte, sum *[32]byte) []byte {
 	const each = 0x0101010101010101
-	for ; len(src) >= 4; src = src[4:] {
+	n := len(b)
+	b = slices.Grow(b, 64)[:n+64]
+	to := (*[64]byte)(b[n:])
+	for i := range 8 {
 		// Each half of a byte gets a byte.
-		w := uint64(binary.BigEndian.Uint32(src))
+		w := uint64(binary.BigEndian.Uint32(sum[4*i:]))
 		w = (w | w<<16) & 0x0000ffff0000ffff
 		w = (w | w<<8) & 0x00ff00ff00ff00ff
 		w = (w | w<<4) & (each * 0x0f)
 		letters := (w + each*6) >> 4 & each // a 1 where it is ten or more
-		b = binary.BigEndian.AppendUint64(b, w+each*'0'+letters*('a'-'0'-10))
+		binary.BigEndian.PutUint64(to[8*i:], w+each*'0'+letters*('a'-'0'-10))
 	}
-	return hex.AppendEncode(b, src)
+	return b
 }

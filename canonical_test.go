@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -26,10 +28,11 @@ func TestManyBytesAtOnce(t *testing.T) {
 			if want := strings.ToLower(string(all[:n])); string(b) != want {
 				t.Fatalf("got %q, want %q", b, want)
 			}
-			for i := range b {
-				b[i] = byte(rand.Uint32())
+			var sum [32]byte
+			for i := range sum {
+				sum[i] = byte(rand.Uint32())
 			}
-			if got, want := string(appendHex([]byte("x"), b)), "x"+hex.EncodeToString(b); got != want {
+			if got, want := string(appendHex([]byte("x"), &sum)), "x"+hex.EncodeToString(sum[:]); got != want {
 				t.Fatalf("got %s, want %s", got, want)
 			}
 		}
@@ -49,7 +52,7 @@ func TestSortFields(t *testing.T) {
 					b = append(b, chars[rand.IntN(len(chars))])
 				}
 				name := http.CanonicalHeaderKey(string(b))
-				m.fields = append(m.fields, field{name: name, values: []string{name}})
+				m.fields = append(m.fields, field{name: name, value: name})
 				want = append(want, strings.ToLower(name))
 			}
 			slices.Sort(want)
@@ -59,8 +62,8 @@ func TestSortFields(t *testing.T) {
 			}
 			for i, at := range m.order {
 				f := m.fields[at]
-				if strings.ToLower(f.name) != want[i] || f.values[0] != f.name {
-					t.Fatalf("%d: %q has the values %q", i, f.name, f.values)
+				if strings.ToLower(f.name) != want[i] || f.value != f.name {
+					t.Fatalf("%d: %q has the value %q", i, f.name, f.value)
 				}
 			}
 		}
@@ -79,8 +82,9 @@ func TestSortParams(t *testing.T) {
 			}
 			m.sortParams()
 			slices.Sort(want)
-			for i, p := range m.params {
-				if got := string(p.name) + "\x00" + string(p.value); got != want[i] {
+			for i, at := range m.paramOrder {
+				p := m.params[at]
+				if got := string(m.query[p.start:p.equals]) + "\x00" + string(m.query[p.equals+1:p.end]); got != want[i] {
 					t.Fatalf("%d: got %q, want %q", i, got, want[i])
 				}
 			}
@@ -130,7 +134,7 @@ func TestFree(t *testing.T) {
 			continue
 		}
 		if m.req != nil || m.creds != (Credentials{}) || m.hash.ctx != nil || len(m.fields)+len(m.digest)+len(m.params) > 0 ||
-			slices.ContainsFunc(fields, func(f field) bool { return f.values != nil }) {
+			slices.ContainsFunc(fields, func(f field) bool { return f.value != "" || f.more != nil }) {
 			t.Errorf("%s: something of the request stays: %+v", c.name, m)
 		}
 	}
@@ -161,6 +165,79 @@ func TestOneSecretOfTwoKeys(t *testing.T) {
 }
 
 // Values are signed with their white space folded, however long they are.
+// A Signer remembers what the request before had. What it makes of the next one is
+// what a new Signer makes of it.
+func TestRemembers(t *testing.T) {
+	pick := func(of ...string) string { return of[rand.IntN(len(of))] }
+	temporary := testKeys
+	temporary.SessionToken = "token/=="
+	other := Credentials{AccessKeyID: testID, SecretAccessKey: "another secret"}
+	bad := Credentials{AccessKeyID: testID, SecretAccessKey: testSecret, SessionToken: "to\nken"}
+	keys := []Provider{testKeys, testKeys, testKeys, temporary, other, bad, Anonymous{}, Credentials{AccessKeyID: "a,b", SecretAccessKey: "c"}}
+	names := []string{"Range", "Accept", "X-Amz-Meta-A", "X-Amz-Meta-B", "Content-Type", "User-Agent", "x-amz-meta-a", "X-Amz-Date",
+		"Authorization", "X-Amz-Content-Sha256", "Connection", "Content-Encoding", "X Bad", ""}
+	values := [][]string{{"a"}, {"b"}, {"c d"}, {" e  f\t"}, {"a", "b"}, {"range"}, {emptyHash}, {}, nil, {"bad\n"}}
+
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	random := func() *http.Request {
+		u, err := url.Parse(pick("http", "https") + "://" + pick("b.s3.us-east-1.amazonaws.com", "b.s3.us-east-1.amazonaws.com",
+			"B.s3.us-east-1.amazonaws.com:443", "s3.eu-west-1.amazonaws.com", "dynamodb.us-east-1.amazonaws.com", "localhost:80", "bücher.example") +
+			pick("", "/", "/a/b", "/a b", "/a//../b") +
+			pick("", "", "?", "?b=1&a=2", "?a=%2f&b", "?a=%2F&a=%20&", "?a=+", "?%", "?X-Amz-Signature=a&b", "?X-Amz-Date=a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req := &http.Request{Method: pick("GET", "GET", "PUT", "PUT", "", "ODD", "CONNECT", "G T"), URL: u, Header: http.Header{}, Host: pick("", "", "", "example.com", "bücher.example")}
+		for range rand.IntN(4) {
+			name, value := rand.IntN(len(names)), rand.IntN(len(values))
+			if rand.IntN(4) > 0 {
+				name, value = rand.IntN(4), rand.IntN(5)
+			}
+			req.Header[names[name]] = values[value]
+		}
+		return req
+	}
+	for range 100 {
+		template := Signer{Service: pick("", "", "s3", "s3", "dynamodb", "iotdevicegateway"), Region: pick("", "us-east-1", "us-east-1", "*", "a/b"),
+			Payload: Payload(pick("", "", "", "UNSIGNED-PAYLOAD", string(StreamingPayload), string(StreamingPayloadTrailer)))}
+		newSigner := func() *Signer {
+			return &Signer{Service: template.Service, Region: template.Region, Payload: template.Payload, Now: func() time.Time { return now }}
+		}
+		var requests []*http.Request
+		for range 10 {
+			requests = append(requests, random())
+		}
+		s := newSigner()
+		for range 300 {
+			if rand.IntN(20) == 0 {
+				now = now.Add(time.Duration(rand.IntN(2)) * 12 * time.Hour)
+			}
+			req, p, how, body := requests[rand.IntN(len(requests))], keys[rand.IntN(len(keys))], rand.IntN(5), pick("", "body")
+			sign := func(s *Signer) (string, error) {
+				req := req.Clone(t.Context())
+				if body != "" {
+					req.Body, req.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
+				}
+				var err error
+				switch how {
+				case 0:
+					err = s.Presign(req, time.Hour, p)
+				case 1:
+					err = s.Sign4A(req, p)
+				default:
+					err = s.Sign4(req, p)
+				}
+				return fmt.Sprint(req.URL, req.Host, req.Header), err
+			}
+			got, err := sign(s)
+			want, wantErr := sign(newSigner())
+			if got != want || (err == nil) != (wantErr == nil) { // of two faults either may be told
+				t.Fatalf("%s %s %s %v:\ngot  %s %v\nwant %s %v", req.Method, req.URL, req.Host, req.Header, got, err, want, wantErr)
+			}
+		}
+	}
+}
+
 func TestAppendFolded(t *testing.T) {
 	for n := range 40 {
 		for range 200 {

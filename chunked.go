@@ -63,6 +63,9 @@ type stream struct {
 // was before. It returns the Payload to sign with: "" where there is nothing to stream.
 func (m *message) readStream(p Payload, presign bool) (Payload, error) {
 	body := m.req.Body
+	if p == "" && body == nil && m.callerPayload == "" {
+		return "", nil
+	}
 	was, again := body.(*chunkedBody)
 	if _, _, ok := p.stream(); again && !ok {
 		p = was.payload
@@ -183,14 +186,15 @@ func (m *message) setStreamHeaders(encoding, length, trailer string) {
 		}
 		encoding += coding
 	}
-	m.streamHeaders = [...]field{
-		{name: "Content-Encoding", values: []string{encoding}},
-		{name: "X-Amz-Decoded-Content-Length", values: []string{length}},
-		{name: "X-Amz-Trailer", values: []string{trailer}},
+	m.streamHeaders = []field{
+		{name: "Content-Encoding", value: encoding},
+		{name: "X-Amz-Decoded-Content-Length", value: length},
+		{name: "X-Amz-Trailer", value: trailer},
 	}
+	m.known, m.sameNames = 0, false
 	for _, f := range m.streamHeaders {
 		m.removeField(f.name)
-		if f.values[0] != "" {
+		if f.value != "" {
 			m.fields = append(m.fields, f)
 		}
 	}
@@ -199,16 +203,13 @@ func (m *message) setStreamHeaders(encoding, length, trailer string) {
 // assignStream puts a stream into the request, or takes what is left of one out.
 func (m *message) assignStream(h http.Header) {
 	for _, f := range m.streamHeaders {
-		if f.name == "" {
-			return // neither
-		}
 		for key := range h {
 			if http.CanonicalHeaderKey(key) == f.name {
 				delete(h, key)
 			}
 		}
-		if f.values[0] != "" {
-			h[f.name] = f.values
+		if f.value != "" {
+			h[f.name] = []string{f.value}
 		}
 	}
 	s := m.stream
@@ -444,7 +445,7 @@ func (c *chunkedBody) sign(kind, line string) {
 	b = append(b, c.signature...)
 	b = append(b, '\n')
 	b = append(b, line...)
-	b = appendHex(b, c.sum[:])
+	b = appendHex(b, &c.sum)
 	c.toSign = b
 	c.signature = c.key.sign(c.signature[:0], b)
 }

@@ -147,7 +147,7 @@ func printable(s string) bool {
 }
 
 // load8 returns the first eight bytes of s.
-func load8(s string) uint64 {
+func load8[S string | []byte](s S) uint64 {
 	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
 		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }

@@ -88,7 +88,7 @@ func (e *EventSigner) Sign(t time.Time, headers, payload []byte) []byte {
 	b = append(append(b, '\n'), e.prior...)
 	for _, part := range [][]byte{headers, payload} {
 		sum := sha256.Sum256(part)
-		b = appendHex(append(b, '\n'), sum[:])
+		b = appendHex(append(b, '\n'), &sum)
 	}
 	e.prior = m.key.sign(e.prior[:0], b)
 	sum, _ := hex.DecodeString(string(e.prior)) // made here

@@ -194,7 +194,8 @@ func (m *message) hashBody() error {
 	m.sized, m.size = true, n
 	if n > 0 {
 		m.payload = ""
-		m.digest = appendHex(m.digest[:0], m.hash.to.Sum(m.sum[:0]))
+		m.hash.to.Sum(m.sum[:0])
+		m.digest = appendHex(m.digest[:0], &m.sum)
 		if m.sendPayload {
 			m.payload, m.digest = string(m.digest), m.digest[:0]
 		}

@@ -78,24 +78,28 @@ func (m *message) presignAt(st *state, expires time.Duration, now time.Time) {
 	tokenLast := m.service == "iotdevicegateway"
 
 	m.addParam("X-Amz-Algorithm", m.algorithm)
-	m.addParam("X-Amz-Credential", m.credential)
+	if m.key.escaped != "" {
+		m.addParam("X-Amz-Credential", m.key.escaped)
+	} else {
+		m.addEscaped("X-Amz-Credential", m.credential)
+	}
 	m.addParam("X-Amz-Date", m.date)
 	m.addParam("X-Amz-Expires", string(strconv.AppendInt(m.buf[:0], int64(expires/time.Second), 10)))
 	if m.algorithm == algorithm4A {
-		m.addParam("X-Amz-Region-Set", m.region)
+		m.addEscaped("X-Amz-Region-Set", m.region)
 	}
 	if m.creds.SessionToken != "" && !tokenLast {
-		m.addParam(m.tokenName(), m.creds.SessionToken)
+		m.addEscaped(m.tokenName(), m.creds.SessionToken)
 	}
 	m.listSigned()
-	m.addParam("X-Amz-SignedHeaders", string(m.signed))
+	m.addEscaped("X-Amz-SignedHeaders", string(m.signed))
 
 	m.sign()
 
 	m.query = append(m.query, "&X-Amz-Signature="...)
 	m.query = append(m.query, m.signature...)
 	if m.creds.SessionToken != "" && tokenLast {
-		m.addParam(m.tokenName(), m.creds.SessionToken)
+		m.addEscaped(m.tokenName(), m.creds.SessionToken)
 	}
 }
 
@@ -105,12 +109,21 @@ func (m *message) addParam(name, value string) {
 	if len(q) > 0 {
 		q = append(q, '&')
 	}
+	p := param{start: len(q)}
 	q = append(q, name...)
+	p.equals = len(q)
 	q = append(q, '=')
-	at := len(q)
-	q = appendEscaped(q, value, 0)
-	m.params = append(m.params, param{q[at-1-len(name) : at-1], q[at:]})
+	q = append(q, value...)
+	p.end = len(q)
+	m.params = append(m.params, p)
 	m.query = q
+}
+
+// addEscaped adds a parameter to the query, with a value that may need escapes.
+func (m *message) addEscaped(name, value string) {
+	m.addParam(name, "")
+	m.query = appendEscaped(m.query, value, 0)
+	m.params[len(m.params)-1].end = len(m.query)
 }
 
 // isSignatureParam reports whether a parameter belongs to a query signature.
@@ -130,7 +143,7 @@ func (m *message) assignQuery() {
 	// The URL is used apart from the request, so it has to lead to the host that
 	// was signed; and net/http makes an Authorization header of a userinfo.
 	u.User = nil
-	if host, err := wireHost(u, ""); err == nil && host == m.host && !strings.Contains(u.Host, "%") {
+	if host, err := m.wireHost(u, ""); err == nil && host == m.host && !strings.Contains(u.Host, "%") {
 		u.Host = host
 	}
 	h := m.assignCommon()

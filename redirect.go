@@ -63,8 +63,8 @@ func sameServer(first, hop *url.URL) bool {
 	if encrypted(first) && !encrypted(hop) {
 		return false
 	}
-	a, err := wireHost(first, "")
-	b, berr := wireHost(hop, "")
+	a, err := new(message).wireHost(first, "")
+	b, berr := new(message).wireHost(hop, "")
 	return err == nil && berr == nil && strings.EqualFold(a, b) && zone(first) == zone(hop)
 }
 

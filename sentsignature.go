@@ -111,7 +111,7 @@ func headerValues(req *http.Request, name string) []string {
 // the last line given where req doesn't tell it: what a [Verifier] would make of req
 // as net/http sends it.
 func (s *sentSignature) stages(req *http.Request, payload string) (canonical, toSign string, err error) {
-	host, err := wireHost(req.URL, req.Host)
+	host, err := new(message).wireHost(req.URL, req.Host)
 	if err != nil {
 		return "", "", err
 	}

@@ -162,28 +162,39 @@ func (s *Signer) now() time.Time {
 type message struct {
 	job
 
-	// Memory that serves one message after the other.
-	path      []byte  // the canonical URI
-	query     []byte  // the query that will be sent
-	params    []param // its parts, in canonical order
-	fields    []field // the signed headers
-	order     []int   // where in fields they are, by name
-	signed    []byte  // their names
-	buf       []byte  // the stages: buf[:canonical], then buf[canonical:toSign]
-	signature []byte  // in hex
-	sum       [32]byte
-	digest    []byte // of the body, in hex
-	hash      bodyHash
+	// Memory that serves one message after the other. What the request before had in
+	// fields, plainHost and key need not be checked again where this one has it too.
+	path       []byte  // the canonical URI
+	query      []byte  // the query that will be sent
+	params     []param // its parts
+	paramOrder []int   // where in params they are, by name and value
+	fields     []field // the signed headers: the caller's, then those that signing sets
+	order      []int   // where in fields they are, by name
+	signed     []byte  // their names
+	known      int     // how many of fields are the caller's
+	plainHost  []byte  // a host that is sent as it stands
+	key        *signingKey
+	buf        []byte // the stages: buf[:canonical], then buf[canonical:toSign]
+	signature  []byte // in hex
+	sum        [32]byte
+	digest     []byte // of the body, in hex
+	hash       bodyHash
 }
 
 // A job is what a message holds of its request.
 type job struct {
-	req      *http.Request
-	url      *url.URL // what will be sent: req.URL, or a changed copy
-	host     string   // the Host header or :authority
-	s3       bool     // the rules of the S3 family hold
-	replaces bool     // a header that signing sets is there already
-	oddNames bool     // and under another spelling
+	req    *http.Request
+	url    *url.URL // what will be sent: req.URL, or a changed copy
+	host   string   // the Host header or :authority
+	s3     bool     // the rules of the S3 family hold
+	listed bool     // order and signed are of fields
+
+	replaces bool // a header that signing sets is there already
+	oddNames bool // and under another spelling
+
+	// What the request before had too: the names of fields, and of key the scope and
+	// the key pair.
+	sameNames, sameScope, sameKeys bool
 
 	service, region string
 	regionSet       bool // region stands for several
@@ -198,47 +209,52 @@ type job struct {
 	size          int64
 	buffered      []byte // the body, where it could be read only once
 	stream        *stream
-	streamHeaders [3]field // to set, or to remove; zero: neither
+	streamHeaders []field // to set, or where they have no value to remove
 
 	date              string // the time, as X-Amz-Date has it
-	key               *signingKey
 	credential        string // the access key ID and the scope
 	authorizes        string // the Authorization header up to the signed headers
 	canonical, toSign int    // where these end in buf
 	authorization     string
-
-	values [5]string // backs the values of fields that signing adds
-	added  int       // how many of values are in use
 }
 
-// A param is a part of a query, encoded.
-type param struct{ name, value []byte }
+// A param is a part of a query, where it is in there. Without a value, equals is end.
+type param struct{ start, equals, end int }
 
 // A field is a header, its name in canonical form.
 type field struct {
-	name   string
-	values []string
-	plain  bool // the values are signed as they stand
+	name, value string
+	more        []string // values
+	plain       bool     // value is signed as it stands
 }
 
 // newMessage returns a message with memory for a request as most are.
 func newMessage() any {
 	b := make([]byte, 2048)
 	return &message{
-		buf: b[:0:1280], path: b[1280:1280:1408], signed: b[1408:1408:1536], signature: b[1536:1536:1600],
+		buf: b[:0:1280], path: b[1280:1280:1408], signed: b[1408:1408:1536], signature: b[1536:1536:1664], plainHost: b[1664:1664:1792],
 		fields: make([]field, 0, 12), order: make([]int, 0, 12),
 	}
 }
 
 func (st *state) message() *message { return st.messages.Get().(*message) }
 
-// free keeps the message's memory for the next, and no part of the request alive.
+// free keeps the message's memory for the next, and of the request no more than the
+// names of its headers: the next mostly has the same, which are then read and
+// sorted already.
 func (st *state) free(m *message) {
 	const most = 64 << 10
-	if cap(m.buf) > most || cap(m.query) > most || cap(m.path) > most || cap(m.params)+cap(m.fields) > most/64 {
+	if max(cap(m.buf), cap(m.query), cap(m.path), cap(m.plainHost)) > most || cap(m.params)+cap(m.fields) > most/64 {
 		return
 	}
-	clear(m.fields)
+	if m.listed && len(m.signed) < 1<<10 {
+		for i := range m.fields {
+			m.fields[i].value, m.fields[i].more = "", nil
+		}
+	} else {
+		clear(m.fields[:cap(m.fields)])
+		m.known = 0
+	}
 	m.job = job{}
 	m.path, m.query, m.params, m.fields = m.path[:0], m.query[:0], m.params[:0], m.fields[:0]
 	m.digest, m.hash.ctx = m.digest[:0], nil
@@ -294,12 +310,16 @@ func (m *message) readScope(s *Signer) error {
 			return err
 		}
 	}
+	m.s3 = s3Family(m.service)
+	if k := m.key; k != nil && k.id.region == m.region && k.id.service == m.service {
+		m.sameScope = true
+		return nil
+	}
 	_, ok := scopePart(m.service)
 	set, regionOK := scopePart(m.region)
 	if m.regionSet = set; !ok || !regionOK || strings.IndexByte(m.service, ',') >= 0 {
 		return fmt.Errorf("awsauth: %q and %q can't stand in a credential scope: correct Signer.Service, Signer.Region or AWS_REGION", m.service, m.region)
 	}
-	m.s3 = s3Family(m.service)
 	return nil
 }
 
@@ -343,7 +363,11 @@ func (m *message) retrieve(s *Signer, req *http.Request, given []Provider) (err 
 	} else if m.creds, err = p.Retrieve(req.Context()); err != nil {
 		return err
 	}
-	err = m.creds.check()
+	k := m.key
+	m.sameKeys = k != nil && k.id.secret == m.creds.SecretAccessKey && k.id.accessKeyID == m.creds.AccessKeyID
+	if !m.sameKeys || !printable(m.creds.SessionToken) {
+		err = m.creds.check()
+	}
 	if err == nil && !m.creds.Expires.IsZero() && m.creds.expired(s.now()) {
 		err = fmt.Errorf("awsauth: the credentials expired at %s: get new ones", m.creds.Expires.UTC().Format(time.RFC3339))
 	}
@@ -358,7 +382,7 @@ func (m *message) assignHeaders() {
 	}
 	// One array for all values; each slice ends at its value, so that a later
 	// Header.Add does not write into the next.
-	all := make([]string, 0, m.added)
+	all := make([]string, 0, len(m.fields)-m.known)
 	set := func(key, value string) {
 		all = append(all, value)
 		h[key] = all[len(all)-1 : len(all) : len(all)]

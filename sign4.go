@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"hash"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -102,14 +103,14 @@ func (m *message) signHeadersAt(st *state, now time.Time) {
 	m.listSigned()
 	m.sign()
 
-	// One string holds the header's value; most of its head comes with the key.
-	b := m.buf
-	b = append(b, m.authorizes...)
-	b = append(b, m.signed...)
-	b = append(b, ", Signature="...)
-	b = append(b, m.signature...)
-	m.authorization = string(b[len(m.buf):])
-	m.buf = b
+	const signature = ", Signature="
+	var b strings.Builder
+	b.Grow(len(m.authorizes) + len(m.signed) + len(signature) + len(m.signature))
+	b.WriteString(m.authorizes) // most of it comes with the key
+	b.Write(m.signed)
+	b.WriteString(signature)
+	b.Write(m.signature)
+	m.authorization = b.String()
 }
 
 // sign takes m through its stages: canonical request, string to sign, signature. The
@@ -125,7 +126,7 @@ func (m *message) sign() {
 	b = append(b, '\n')
 	b = append(b, m.scope()...)
 	b = append(b, '\n')
-	b = appendHex(b, sum[:])
+	b = appendHex(b, &sum)
 	m.toSign = len(b)
 	m.buf = b
 
@@ -141,8 +142,10 @@ func (m *message) setKey(st *state) {
 		m.authorizes = authorizes(m.algorithm, m.credential)
 		return
 	}
-	id.day, id.region, id.service = m.date[:8], m.region, m.service
-	m.key = st.key(id, m.derive)
+	if id.day = m.date[:8]; !m.sameKeys || !m.sameScope || m.key.id.day != id.day {
+		id.region, id.service = m.region, m.service
+		m.key = st.key(id, m.derive)
+	}
 	m.credential, m.authorizes = m.key.credential, m.key.authorizes
 }
 
@@ -163,9 +166,11 @@ type keyID struct {
 
 // A signingKey is a derived key, ready for use.
 type signingKey struct {
-	id         keyID
-	credential string // for AWS4-HMAC-SHA256: the access key ID and the scope
-	authorizes string // likewise
+	id keyID
+
+	// For AWS4-HMAC-SHA256: the access key ID and the scope, as they are and encoded
+	// for a query, and what begins the Authorization header.
+	credential, escaped, authorizes string
 
 	// sign appends the signature of a string to sign, in hex. The key itself is in
 	// there: a program without SigV4A is linked without ECDSA.
@@ -192,11 +197,10 @@ func (k *hmacKey) sign(b, toSign []byte) []byte {
 		mac = hmac.New(sha256.New, k.key)
 	}
 	mac.Write(toSign)
-	n := len(b)
-	b = mac.Sum(b)
-	b = appendHex(b, b[n:])
+	b = slices.Grow(b, 3*sha256.Size)
+	sum := mac.Sum(b[:len(b)+2*sha256.Size])
 	k.macs.Put(mac)
-	return append(b[:n], b[n+sha256.Size:]...)
+	return appendHex(b, (*[sha256.Size]byte)(sum[len(sum)-sha256.Size:]))
 }
 
 // maxKeys bounds each of the two generations of a key cache.
@@ -205,22 +209,11 @@ const maxKeys = 1024
 // A keyCache keeps derived signing keys. When the young generation is full it
 // becomes the old one, and what is not asked for again is gone at the next turn.
 type keyCache struct {
-	last atomic.Pointer[signingKey] // the last that was used
-
 	mu         sync.RWMutex // guards the maps
 	young, old map[keyID]*signingKey
 }
 
 func (c *keyCache) key(id keyID, derive deriveFunc) *signingKey {
-	if key := c.last.Load(); key != nil && key.id == id {
-		return key
-	}
-	key := c.find(id, derive)
-	c.last.Store(key)
-	return key
-}
-
-func (c *keyCache) find(id keyID, derive deriveFunc) *signingKey {
 	c.mu.RLock()
 	key := c.young[id]
 	c.mu.RUnlock()
@@ -260,6 +253,7 @@ func deriveKey(id keyID) *signingKey {
 	return &signingKey{
 		id:         id,
 		credential: credential,
+		escaped:    string(appendEscaped(make([]byte, 0, 128), credential, 0)),
 		authorizes: authorizes(algorithm4, credential),
 		sign:       (&hmacKey{key: key}).sign,
 	}

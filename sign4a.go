@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
 )
 
@@ -32,7 +33,7 @@ func (k ecdsaKey) sign(b, toSign []byte) []byte {
 	if err != nil {
 		panic("awsauth: " + err.Error()) // not with a key on the curve and a digest of its length
 	}
-	return appendHex(b, der)
+	return hex.AppendEncode(b, der)
 }
 
 func deriveKey4A(id keyID) *signingKey {

@@ -887,14 +887,14 @@ func TestChangedSecret(t *testing.T) {
 	// A key is derived once, and kept past one turn of the generations.
 	c := new(keyCache)
 	id := func(i int) keyID { return keyID{secret: fmt.Sprint(i), day: "d", region: "r", service: "s"} }
-	key := c.find(id(0), deriveKey)
-	if c.find(id(0), deriveKey) != key {
+	key := c.key(id(0), deriveKey)
+	if c.key(id(0), deriveKey) != key {
 		t.Error("the key was derived again at once")
 	}
 	for i := range maxKeys {
-		c.find(id(i+1), deriveKey)
+		c.key(id(i+1), deriveKey)
 	}
-	if c.find(id(0), deriveKey) != key {
+	if c.key(id(0), deriveKey) != key {
 		t.Error("the key was derived again after one turn")
 	}
 }

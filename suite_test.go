@@ -205,8 +205,7 @@ func (c *suiteCase) signByHand(m *message, s *Signer) error {
 	m.payload = emptyHash
 	for _, h := range c.Request.Headers {
 		switch http.CanonicalHeaderKey(h[0]) {
-		case "Content-Length":
-			m.addField("Content-Length", h[1])
+		case "Content-Length": // see below
 		case "X-Amz-Content-Sha256":
 			m.payload, m.sendPayload = h[1], true
 		default:
@@ -215,6 +214,11 @@ func (c *suiteCase) signByHand(m *message, s *Signer) error {
 	}
 	if err := m.readHeaders(nil, c.Kind == "presign"); err != nil {
 		return err
+	}
+	for _, h := range c.Request.Headers {
+		if http.CanonicalHeaderKey(h[0]) == "Content-Length" {
+			m.addField("Content-Length", h[1])
+		}
 	}
 	if c.Kind == "presign" {
 		m.presignAt(s.state(), c.expires(), c.Time)

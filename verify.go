@@ -1,6 +1,7 @@
 package awsauth
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/ecdsa"
@@ -230,10 +231,10 @@ func (v *Verifier) Verify(req *http.Request) (*Verified, error) {
 type verification struct {
 	Verified
 	req       *http.Request
-	path      string  // as it came
-	params    []param // of the query, encoded
-	date      string  // of the signature, as it is signed
-	day       string  // of the credential scope
+	path      string // as it came
+	params    []arrivedParam
+	date      string // of the signature, as it is signed
+	day       string // of the credential scope
 	signature string
 	key       verifyKey
 
@@ -321,10 +322,13 @@ func (c *verification) readURI() *VerifyError {
 		if buf, err = appendReescaped(buf, value); err != nil {
 			return refuseURI()
 		}
-		c.params = append(c.params, param{buf[start:middle], buf[middle:]})
+		c.params = append(c.params, arrivedParam{buf[start:middle], buf[middle:]})
 	}
 	return nil
 }
+
+// An arrivedParam is a parameter of the query, encoded.
+type arrivedParam struct{ name, value []byte }
 
 func refuseURI() *VerifyError { return refuse(codeURI, "Couldn't parse the specified URI.") }
 
@@ -664,7 +668,9 @@ func (c *verification) appendCanonical() (complete bool, refusal *VerifyError) {
 	}
 	b = append(b, '\n')
 
-	slices.SortFunc(c.params, compareParams)
+	slices.SortFunc(c.params, func(p, q arrivedParam) int {
+		return cmp.Or(bytes.Compare(p.name, q.name), bytes.Compare(p.value, q.value))
+	})
 	separator := ""
 	for _, p := range c.params {
 		if c.Presigned {
