@@ -628,7 +628,7 @@ func TestDiagnoseForms(t *testing.T) {
 		}, nil, "all that was signed arrived as it was"},
 		{"SigV4A, presigned", func(s *awsauth.Signer, r *http.Request) error {
 			s.Region = "*"
-			return s.Presign(r, time.Minute)
+			return s.Presign4A(r, time.Minute)
 		}, setHeader("X-Amz-Meta-A", "2"), "on the way the header x-amz-meta-a was changed"},
 		{"SigV4A, regions", func(s *awsauth.Signer, r *http.Request) error {
 			s.Region = "us-*"

@@ -92,7 +92,7 @@ func ExampleSigner_Sign4A() {
 	}
 	fmt.Println(req.Header.Get("X-Amz-Region-Set"))
 
-	if err := signer.Presign(req, time.Hour); err != nil {
+	if err := signer.Presign4A(req, time.Hour); err != nil {
 		panic(err)
 	}
 	fmt.Println(req.URL.Query().Get("X-Amz-Algorithm"), req.URL.Query().Get("X-Amz-Region-Set"))

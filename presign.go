@@ -10,10 +10,9 @@ import (
 
 const maxExpires = 7 * 24 * time.Hour
 
-// Presign signs req in the query, with Signature Version 4, or with SigV4A where
-// the region is a set, as [Signer.Sign] says: req.URL becomes a URL that is good
-// for the time given, one second to seven days, in whole seconds, without any key
-// at hand. It never outlives the credentials: where they expire sooner, so does
+// Presign signs req in the query, with Signature Version 4: req.URL becomes a URL
+// that is good for the time given, one second to seven days, in whole seconds,
+// without any key at hand. It never outlives the credentials: where they expire sooner, so does
 // the URL.
 //
 // The headers that are set on req are signed and stay on it, and whoever uses the
@@ -26,9 +25,15 @@ const maxExpires = 7 * 24 * time.Hour
 //
 // See https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
 func (s *Signer) Presign(req *http.Request, expires time.Duration, creds ...Provider) error {
+	return s.signQuery(req, expires, creds, algorithm4, nil)
+}
+
+// signQuery signs with one algorithm. derive4A is deriveKey4A, or nil where that is
+// not SigV4A.
+func (s *Signer) signQuery(req *http.Request, expires time.Duration, creds []Provider, algorithm string, derive4A deriveFunc) error {
 	st := s.state()
 	m := st.message()
-	err := m.presign(s, req, expires, creds)
+	err := m.presign(s, req, expires, creds, algorithm, derive4A)
 	if err == nil {
 		m.assignQuery()
 	}
@@ -37,14 +42,14 @@ func (s *Signer) Presign(req *http.Request, expires time.Duration, creds ...Prov
 }
 
 // presign goes through all that can fail, and leaves in m what to assign.
-func (m *message) presign(s *Signer, req *http.Request, expires time.Duration, creds []Provider) error {
+func (m *message) presign(s *Signer, req *http.Request, expires time.Duration, creds []Provider, algorithm string, derive4A deriveFunc) error {
 	if expires < time.Second || expires > maxExpires {
 		return errors.New("awsauth: a presigned URL is good for one second to seven days: correct expires, which is " + expires.String())
 	}
 	if err := m.read(s, req, true); err != nil {
 		return err
 	}
-	if err := m.choose("", deriveKey4A); err != nil {
+	if err := m.choose(algorithm, derive4A); err != nil {
 		return err
 	}
 	if err := m.retrieve(s, req, creds); err != nil {

@@ -65,6 +65,12 @@ func Presign(req *http.Request, expires time.Duration, creds ...Provider) error 
 	return standard.Presign(req, expires, creds...)
 }
 
+// Presign4A makes req.URL a URL presigned with SigV4A, as [Signer.Presign4A] does, with
+// the service, region and credentials that [Sign] would take.
+func Presign4A(req *http.Request, expires time.Duration, creds ...Provider) error {
+	return standard.Presign4A(req, expires, creds...)
+}
+
 // A Signer signs requests. The zero value signs as the package functions do.
 //
 // It is safe for many goroutines; its fields must not change after the first

@@ -76,7 +76,7 @@ func (m *message) signHeaders(s *Signer, req *http.Request, creds []Provider, al
 // choose settles the algorithm: the one given, or the one that the region wants.
 func (m *message) choose(algorithm string, derive4A deriveFunc) error {
 	if m.regionSet && algorithm == algorithm4 {
-		return fmt.Errorf("awsauth: %q is a region set, and Signature Version 4 signs for one region: use Sign or Sign4A, or set Signer.Region to one region", m.region)
+		return fmt.Errorf("awsauth: %q is a region set, and Signature Version 4 signs for one region: use Sign or Sign4A, for a URL Presign4A, or set Signer.Region to one region", m.region)
 	}
 	m.algorithm, m.derive = algorithm4, deriveKey
 	if m.regionSet || algorithm == algorithm4A {

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
+	"time"
 )
 
 const algorithm4A = "AWS4-ECDSA-P256-SHA256"
@@ -21,6 +22,13 @@ const algorithm4A = "AWS4-ECDSA-P256-SHA256"
 // See https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
 func (s *Signer) Sign4A(req *http.Request, creds ...Provider) error {
 	return s.signHeaders(req, creds, algorithm4A, deriveKey4A)
+}
+
+// Presign4A signs req in the query with SigV4A, for a set of regions, as [Signer.Sign4A]
+// does in the header. All else is as [Signer.Presign] says. It is a method of its own
+// to keep ECDSA out of programs that have no use for it.
+func (s *Signer) Presign4A(req *http.Request, expires time.Duration, creds ...Provider) error {
+	return s.signQuery(req, expires, creds, algorithm4A, deriveKey4A)
 }
 
 // An ecdsaKey is a key for ECDSA.

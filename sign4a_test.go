@@ -107,7 +107,10 @@ func TestSign4A(t *testing.T) {
 func TestPresign4A(t *testing.T) {
 	s := &Signer{Credentials: testKeys, Now: func() time.Time { return time.Date(2026, 2, 28, 23, 59, 58, 0, time.UTC) }}
 	req, _ := http.NewRequest("GET", multiRegion, nil)
-	if err := s.Presign(req, time.Hour); err != nil {
+	if err := s.Presign(req, time.Hour); err == nil || !strings.Contains(err.Error(), "use Sign or Sign4A, for a URL Presign4A") || strings.Contains(req.URL.RawQuery, "X-Amz") {
+		t.Errorf("Presign for a region set: %v", err)
+	}
+	if err := s.Presign4A(req, time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	query, signature, _ := strings.Cut(req.URL.RawQuery, "&X-Amz-Signature=")
@@ -121,7 +124,7 @@ func TestPresign4A(t *testing.T) {
 	}
 	// A presigned URL is presigned again as a fresh one.
 	again := req.URL.String()
-	if err := s.Presign(req, time.Hour); err != nil || req.URL.String() != again {
+	if err := s.Presign4A(req, time.Hour); err != nil || req.URL.String() != again {
 		t.Errorf("%v\ngot  %s\nwant %s", err, req.URL, again)
 	}
 }
@@ -148,8 +151,12 @@ func TestAlgorithmByRegion(t *testing.T) {
 			t.Errorf("Sign of %s: %v %s, want %s", host, err, req.Header.Get("Authorization"), algorithm)
 		}
 	}
-	if err := Sign4A(&http.Request{URL: &url.URL{Scheme: "https", Host: "b.s3.eu-west-1.amazonaws.com"}}, testKeys); err != nil {
+	oneRegion := &http.Request{URL: &url.URL{Scheme: "https", Host: "b.s3.eu-west-1.amazonaws.com"}}
+	if err := Sign4A(oneRegion, testKeys); err != nil {
 		t.Error(err)
+	}
+	if err := Presign4A(oneRegion, time.Hour, testKeys); err != nil || !strings.Contains(oneRegion.URL.RawQuery, "X-Amz-Algorithm="+algorithm4A) {
+		t.Error(err, oneRegion.URL)
 	}
 	// The two kinds of key for the same secret do not meet in the cache.
 	s := &Signer{Service: "s3", Region: "eu-west-1", Credentials: testKeys, Now: func() time.Time { return time.Unix(1e9, 0) }}

@@ -106,7 +106,7 @@ func (c *suiteCase) run(t *testing.T) {
 	case c.Kind == "header":
 		err = m.signHeaders(s, c.httpRequest(t), nil, algorithm4, nil)
 	default:
-		err = m.presign(s, c.httpRequest(t), c.expires(), nil)
+		err = m.presign(s, c.httpRequest(t), c.expires(), nil, algorithm4, nil)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -123,7 +123,7 @@ func toSign(t *testing.T, s *sample, req *http.Request) (string, []byte) {
 func by4A(s *sample, req *http.Request) error {
 	signer := &awsauth.Signer{Service: s.service, Region: s.region, Credentials: s.keys, Now: func() time.Time { return s.now }}
 	if s.presign {
-		return signer.Presign(req, expires)
+		return signer.Presign4A(req, expires)
 	}
 	return signer.Sign4A(req)
 }
