@@ -228,7 +228,7 @@ func (c *imdsClient) retry(ctx context.Context, timeout time.Duration, method, p
 	fetch.Retry(ctx, 100*time.Millisecond, func() bool {
 		status, body, err = c.do(ctx, timeout, method, path)
 		// Nobody is there: off EC2 the answer has to be quick.
-		if op := (*net.OpError)(nil); method == http.MethodPut && errors.As(err, &op) && op.Op == "dial" {
+		if op, ok := err.(*net.OpError); ok && method == http.MethodPut && op.Op == "dial" {
 			return false
 		}
 		return fetch.Again(status, err)

@@ -69,14 +69,14 @@ func Retry(ctx context.Context, pause time.Duration, try func() (again bool)) {
 	try()
 }
 
-// Again reports whether an exchange that ended like this may go better the next
-// time.
+// Again reports whether an exchange that ended like this, with an error of [Do], may go
+// better the next time.
 func Again(status int, err error) bool {
 	if err == nil {
 		return Busy(status)
 	}
-	op := (*net.OpError)(nil)
-	return errors.Is(err, ErrNoAnswer) || errors.Is(err, ErrNotHTTP) || errors.As(err, &op)
+	_, op := err.(*net.OpError)
+	return op || err == ErrNoAnswer || err == ErrNotHTTP
 }
 
 // Busy reports whether a status asks to try again later.
@@ -94,20 +94,24 @@ func IsWord(s string) bool {
 }
 
 // withoutReply says why an exchange failed. What net/http says of a malformed
-// reply quotes it.
+// reply quotes it. It goes without errors.As, whose reflection is 14 KB of a program.
 func withoutReply(err error) error {
-	var op *net.OpError
-	var timeout net.Error
-	var untrusted *tls.CertificateVerificationError
-	switch {
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return ErrNoAnswer
-	case errors.Is(err, context.Canceled):
-		return context.Canceled
-	case errors.As(err, &untrusted): // it quotes the certificate
-		return ErrUntrusted
-	case errors.As(err, &op):
-		return op
+	why := ErrNotHTTP
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		if timeout, ok := e.(net.Error); ok && timeout.Timeout() {
+			return ErrNoAnswer
+		}
+		switch e := e.(type) {
+		case *tls.CertificateVerificationError: // it quotes the certificate
+			why = ErrUntrusted
+		case *net.OpError:
+			if why == ErrNotHTTP {
+				why = e
+			}
+		}
 	}
-	return ErrNotHTTP
+	if errors.Is(err, context.Canceled) {
+		return context.Canceled
+	}
+	return why
 }

@@ -93,10 +93,11 @@ func Call(t http.RoundTripper, req *http.Request, read func(body []byte) bool) e
 	return nil
 }
 
-// Again reports whether a call that failed with err may go better the next time.
+// Again reports whether a call that failed with err, as it was returned, may go better
+// the next time.
 func Again(err error) bool {
-	var e *Error
-	if !errors.As(err, &e) {
+	e, ok := err.(*Error)
+	if !ok {
 		return err != nil && fetch.Again(0, err)
 	}
 	switch e.Code {
