@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/hex"
-	"encoding/json"
-	"encoding/xml"
 	"io"
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/go-awsauth/awsauth/internal/flat"
 )
 
 // maxAnswer is more than any answer that tells of a refusal.
@@ -68,46 +68,40 @@ func readAnswer(resp *http.Response) answer {
 	return a
 }
 
-// readXML reads the answer of S3 and of the query protocols, whose elements have
-// the same names at different depths.
+// readXML reads the answer of S3, of the query protocols or of EC2. What comes before
+// a fault in it may do.
 func (a *answer) readXML(data []byte) {
-	d := xml.NewDecoder(bytes.NewReader(data))
-	d.Strict = false
-	found := make(map[string]string)
-	var name string
-	var text []byte
-	for {
-		t, err := d.Token()
-		if err != nil {
-			break // what came before it may do
+	var code, hexCanonical, region, serverTime, requestTime string
+	for _, in := range []struct{ root, path string }{{"Error", ""}, {"ErrorResponse", "Error>"}, {"Response", "Errors>Error>"}} {
+		fields := []flat.Field{
+			{Name: "Code", To: &code},
+			{Name: "Message", To: &a.message},
+			{Name: "CanonicalRequest", To: &a.canonical},
+			{Name: "CanonicalRequestBytes", To: &hexCanonical},
+			{Name: "StringToSign", To: &a.toSign},
+			{Name: "SignatureProvided", To: &a.signature},
+			{Name: "Region", To: &region},
+			{Name: "Endpoint", To: &a.endpoint},
+			{Name: "HeadersNotSigned", To: &a.unsigned},
+			{Name: "S3ComputedContentSHA256", To: &a.bodyHash},
+			{Name: "ServerTime", To: &serverTime},
+			{Name: "RequestTime", To: &requestTime},
 		}
-		switch t := t.(type) {
-		case xml.StartElement:
-			name, text = t.Name.Local, nil
-		case xml.CharData:
-			text = append(text, t...)
-		case xml.EndElement:
-			if _, ok := found[name]; !ok && name == t.Name.Local {
-				found[name] = string(bytes.TrimSpace(text))
-			}
-			name = ""
+		for i := range fields {
+			fields[i].Name = in.path + fields[i].Name
+		}
+		flat.XML(data, in.root, fields...)
+		for _, f := range fields {
+			*f.To = strings.TrimSpace(*f.To)
 		}
 	}
-	if found["Code"] == "" {
-		return // another document
-	}
-	a.code, a.message = found["Code"], found["Message"]
-	a.canonical, a.toSign = found["CanonicalRequest"], found["StringToSign"]
+	a.code = cmp.Or(code, a.code)
 	// The same in hex, for characters that XML can't have.
-	if b, err := hex.DecodeString(strings.ReplaceAll(found["CanonicalRequestBytes"], " ", "")); err == nil && len(b) > 0 {
+	if b, err := hex.DecodeString(strings.ReplaceAll(hexCanonical, " ", "")); err == nil && len(b) > 0 {
 		a.canonical = string(b)
 	}
-	a.signature = found["SignatureProvided"]
-	a.region = cmp.Or(a.region, found["Region"])
-	a.endpoint = found["Endpoint"]
-	a.unsigned = found["HeadersNotSigned"]
-	a.bodyHash = found["S3ComputedContentSHA256"]
-	a.serverTime, a.requestTime = readTime(found["ServerTime"]), readTime(found["RequestTime"])
+	a.region = cmp.Or(a.region, region)
+	a.serverTime, a.requestTime = readTime(serverTime), readTime(requestTime)
 }
 
 // readTime reads a time as S3 writes it, zero if it is none.
@@ -122,18 +116,17 @@ func readTime(text string) time.Time {
 
 // readJSON reads the answer of the JSON protocols and of gateways.
 func (a *answer) readJSON(data []byte) {
-	type said struct{ Code, Message string }
-	var doc struct {
-		Type string `json:"__type"`
-		said
-		Error  said
-		Errors []said
-	}
-	json.Unmarshal(data, &doc) // fields of another type stay empty
-	a.code = cmp.Or(a.code, doc.Type)
-	for _, s := range append([]said{doc.said, doc.Error}, doc.Errors...) {
-		a.code, a.message = cmp.Or(a.code, s.Code), cmp.Or(a.message, s.Message)
-	}
+	var kind, code, message string
+	flat.JSON(data, // fields of another type stay empty
+		flat.Field{Name: "__type", To: &kind},
+		flat.Field{Name: "errors>code", To: &code},
+		flat.Field{Name: "errors>message", To: &message},
+		flat.Field{Name: "error>code", To: &code},
+		flat.Field{Name: "error>message", To: &message},
+		flat.Field{Name: "code", To: &code},
+		flat.Field{Name: "message", To: &message})
+	a.code = cmp.Or(a.code, kind, code)
+	a.message = cmp.Or(a.message, message)
 }
 
 // readMessage takes the canonical request and the string to sign out of the message,

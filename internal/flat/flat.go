@@ -6,7 +6,7 @@ package flat
 // A Field is a string to read, and where to put it. It stays as it is where the
 // reply lacks it. Of two with one name the later wins.
 type Field struct {
-	Name string // in XML those on the way from the root, with > between them
+	Name string // those on the way from the root, with > between them
 	To   *string
 }
 

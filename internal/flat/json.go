@@ -11,22 +11,24 @@ const maxDepth = 100
 
 // JSON reads members of the object that data is, whose names may be in any case,
 // and reports whether data is one, or null, and each field a string, or null. Other
-// members may be nested 100 deep.
+// members may be nested 100 deep. Where it reports false some fields may be read.
 func JSON(data []byte, fields ...Field) bool {
 	r := jsonReader{reader: reader{data: data}, fields: fields}
 	r.space()
 	ok := r.peek() == '{' && r.value(0) || r.skip("null")
 	r.space()
-	return ok && r.at == len(data)
+	return ok && r.at == len(data) && !r.other
 }
 
 type jsonReader struct {
 	reader
 	fields []Field
-	text   []byte // the last string
+	in     []string // the names of the members that the reader is in
+	text   []byte   // the last string
+	other  bool     // a field is neither a string nor null
 }
 
-// value reads a value at a depth. The object at depth 0 is the one of interest.
+// value reads a value at a depth.
 func (r *jsonReader) value(depth int) bool {
 	switch c := r.peek(); c {
 	case '"':
@@ -58,21 +60,24 @@ func (r *jsonReader) members(depth int, open byte) bool {
 			if !r.string() {
 				return false
 			}
-			if depth == 0 {
-				to = r.field()
-			}
+			r.in = append(r.in, string(r.text))
+			to = r.field()
 			r.space()
 			if r.next() != ':' {
 				return false
 			}
 			r.space()
 		}
-		isString := r.peek() == '"'
-		if to != nil && !isString && r.peek() != 'n' || !r.value(depth+1) {
+		kind := r.peek()
+		if !r.value(depth + 1) {
 			return false
 		}
-		if to != nil && isString {
+		if to != nil && kind == '"' {
 			*to = string(r.text)
+		}
+		r.other = r.other || to != nil && kind != '"' && kind != 'n'
+		if open == '{' {
+			r.in = r.in[:len(r.in)-1]
 		}
 		r.space()
 		switch r.next() {
@@ -86,14 +91,26 @@ func (r *jsonReader) members(depth int, open byte) bool {
 	}
 }
 
-// field returns where to put the value that the last string is the name of.
+// field returns where to put the value of the innermost member.
 func (r *jsonReader) field() *string {
 	for _, f := range r.fields {
-		if strings.EqualFold(f.Name, string(r.text)) {
+		if r.isIn(f.Name) {
 			return f.To
 		}
 	}
 	return nil
+}
+
+// isIn reports whether the innermost member is where path leads.
+func (r *jsonReader) isIn(path string) bool {
+	for _, member := range r.in {
+		name, rest, _ := strings.Cut(path, ">")
+		if path == "" || !strings.EqualFold(name, member) {
+			return false
+		}
+		path = rest
+	}
+	return path == ""
 }
 
 // string reads a string into r.text.

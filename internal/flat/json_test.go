@@ -54,6 +54,19 @@ func TestJSON(t *testing.T) {
 	}
 }
 
+// Members can be in objects and arrays, and what is no string does not hide others.
+func TestJSONPath(t *testing.T) {
+	var first, second, third string
+	fields := []Field{{"code", &first}, {"Error>Code", &second}, {"errors>code", &third}}
+	if !JSON([]byte(`{"error":{"code":"a","x":[{"code":"b"}],"":{"code":"c"}},"errors":[{"code":"d"},{"x":{"code":"e"}},"f"],"code":"g","":{"code":"h"},"x>code":"i"}`), fields...) ||
+		first != "g" || second != "a" || third != "d" {
+		t.Errorf("got %q, %q, %q", first, second, third)
+	}
+	if JSON([]byte(`{"code":403,"error":{"code":["x"]},"errors":{"code":"j","":"k"}}`), fields...) || first != "g" || second != "a" || third != "j" {
+		t.Errorf("of other types: got %q, %q, %q", first, second, third)
+	}
+}
+
 func FuzzJSON(f *testing.F) {
 	for _, seed := range jsonSeeds {
 		f.Add([]byte(seed))
