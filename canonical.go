@@ -118,7 +118,9 @@ func (m *message) readPath() error {
 // dot segments and repeated slashes, and encoded again.
 func appendCleanPath(b []byte, path string) []byte {
 	start := len(b)
-	for segment := range strings.SplitSeq(path, "/") {
+	for rest, more := path, true; more; {
+		var segment string
+		segment, rest, more = strings.Cut(rest, "/")
 		switch segment {
 		case "", ".":
 		case "..":
@@ -463,7 +465,9 @@ func mustSign(name string) bool {
 // listed reports whether one of the comma-separated lists has name.
 func listed(lists []string, name string) bool {
 	for _, list := range lists {
-		for item := range strings.SplitSeq(list, ",") {
+		for more := true; more; {
+			var item string
+			item, list, more = strings.Cut(list, ",")
 			if strings.EqualFold(strings.Trim(item, " \t"), name) {
 				return true
 			}
@@ -532,6 +536,8 @@ func compareLower(s, t string) int {
 }
 
 // addField adds a signed header that signing sets.
+//
+//go:noinline
 func (m *message) addField(name, value string) {
 	n := len(m.fields)
 	m.sameNames = m.sameNames && n < cap(m.fields) && m.fields[:n+1][n].name == name

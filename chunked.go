@@ -177,7 +177,9 @@ func (m *message) header(name string) string {
 // setStreamHeaders sets the headers of a stream, or with "" removes them. The
 // Content-Encoding of the caller's own stays, behind that of the stream.
 func (m *message) setStreamHeaders(encoding, length, trailer string) {
-	for coding := range strings.SplitSeq(m.header("Content-Encoding"), ",") {
+	for rest, more := m.header("Content-Encoding"), true; more; {
+		var coding string
+		coding, rest, more = strings.Cut(rest, ",")
 		if coding = strings.Trim(coding, " \t"); coding == "" || strings.EqualFold(coding, "aws-chunked") {
 			continue
 		}

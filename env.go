@@ -106,23 +106,22 @@ type role interface {
 
 // role returns the role that is configured, or nil.
 func (e Env) role() role {
-	get := func(names ...string) string { return strings.TrimSpace(e.first(names...)) }
 	w := webIdentity{
-		tokenFile: get("AWS_WEB_IDENTITY_TOKEN_FILE"),
-		roleARN:   get("AWS_ROLE_ARN"),
+		tokenFile: e.trimmed("AWS_WEB_IDENTITY_TOKEN_FILE"),
+		roleARN:   e.trimmed("AWS_ROLE_ARN"),
 	}
 	if w != (webIdentity{}) {
-		w.sessionName = get("AWS_ROLE_SESSION_NAME")
-		w.region = get("AWS_REGION", "AWS_DEFAULT_REGION")
+		w.sessionName = e.trimmed("AWS_ROLE_SESSION_NAME")
+		w.region = e.trimmed("AWS_REGION", "AWS_DEFAULT_REGION")
 		return w
 	}
 	c := container{
-		relativeURI: get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"),
-		fullURI:     get("AWS_CONTAINER_CREDENTIALS_FULL_URI"),
+		relativeURI: e.trimmed("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"),
+		fullURI:     e.trimmed("AWS_CONTAINER_CREDENTIALS_FULL_URI"),
 	}
 	if c != (container{}) {
 		c.token = e.first("AWS_CONTAINER_AUTHORIZATION_TOKEN")
-		c.tokenFile = get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
+		c.tokenFile = e.trimmed("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
 		return c
 	}
 	return nil
@@ -162,6 +161,9 @@ func (e Env) first(names ...string) string {
 	}
 	return ""
 }
+
+// trimmed returns the same without white space around it.
+func (e Env) trimmed(names ...string) string { return strings.TrimSpace(e.first(names...)) }
 
 // maxToken is more than any token's file has.
 const maxToken = 64 << 10

@@ -70,7 +70,7 @@ func (r *EC2Role) Retrieve(ctx context.Context) (Credentials, error) {
 func (r *EC2Role) Format(f fmt.State, verb rune) { io.WriteString(f, "awsauth.EC2Role") }
 
 func (r *EC2Role) getenv(name string) string {
-	return strings.TrimSpace(Env{Getenv: r.Getenv}.first(name))
+	return Env{Getenv: r.Getenv}.trimmed(name)
 }
 
 func (r *EC2Role) endpoint() (string, error) {

@@ -109,6 +109,8 @@ func (m *message) presignAt(st *state, expires time.Duration, now time.Time) {
 }
 
 // addParam adds a parameter to the query.
+//
+//go:noinline
 func (m *message) addParam(name, value string) {
 	q := m.query
 	if len(q) > 0 {

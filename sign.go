@@ -310,7 +310,7 @@ func (m *message) readScope(s *Signer) error {
 			m.region = region
 		}
 		if m.region == "" && m.service != "" && err != nil && !err.AWS {
-			m.region = strings.TrimSpace(Env{}.first("AWS_REGION", "AWS_DEFAULT_REGION"))
+			m.region = Env{}.trimmed("AWS_REGION", "AWS_DEFAULT_REGION")
 		}
 		if m.service == "" || m.region == "" {
 			return err

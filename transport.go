@@ -422,7 +422,7 @@ func (e *exchange) correct(resp *http.Response, code string) bool {
 	if refused, certain := skewed(resp.StatusCode, code); refused {
 		measured, ok := e.measure(resp)
 		if !ok || e.corrected || (measured-e.skew).Abs() <= minSkew ||
-			strings.EqualFold(strings.TrimSpace(Env{}.first("AWS_DISABLE_CLOCK_SKEW_CORRECTION")), "true") {
+			strings.EqualFold(Env{}.trimmed("AWS_DISABLE_CLOCK_SKEW_CORRECTION"), "true") {
 			return false
 		}
 		e.corrected = true
