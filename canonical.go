@@ -60,8 +60,11 @@ func (m *message) wireHost(u *url.URL, host string) (string, error) {
 	case "http", "ws":
 		host = strings.TrimSuffix(host, ":80")
 	}
-	if host = strings.TrimSuffix(host, ":"); host == "" {
+	switch host = strings.TrimSuffix(host, ":"); {
+	case host == "":
 		return "", errors.New("awsauth: the request has no host: set URL.Host")
+	case host[len(host)-1] == ':': // net/http would drop another one
+		return "", fmt.Errorf("awsauth: the host %q ends in colons: correct URL.Host or Request.Host", host)
 	}
 	return host, nil
 }
