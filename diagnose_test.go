@@ -402,6 +402,10 @@ func TestDiagnoseAnswers(t *testing.T) {
 			want: "access is denied to ASIAEXAMPLE by a policy, and not for the signature (Forbidden)"},
 		{name: "a policy", url: gateway, status: 403, body: `{"Message":"User: arn:aws:sts::123456789012:assumed-role/r/s is not authorized to perform: execute-api:Invoke on resource: x"}`,
 			want: "access is denied to ASIAEXAMPLE by a policy, and not for the signature (User: arn:aws:sts::123456789012:assumed-role/r/s is not authorized"},
+		{name: "the outer of several messages", url: gateway, status: 403, body: `{"errors":[{"code":"","message":""},{"code":"Inner","message":"Forbidden"}],"error":{"code":"Outer","message":""},"message":""}`,
+			want: "403 Outer: the signature is not the reason (Forbidden)"},
+		{name: "elements at other depths", url: bucket, status: 403, body: `<Errors xmlns="x"><Error><Code>AccessDenied</Code><Message/></Error><Error><Code>Other</Code><Message>second</Message></Error></Errors>`,
+			want: "403 AccessDenied: access is denied to ASIAEXAMPLE by a policy, and not for the signature (second)"},
 		{name: "a policy of S3", url: bucket, status: 403, body: `<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>`, want: "403 AccessDenied: access is denied to ASIAEXAMPLE by a policy"},
 		{name: "headers unsigned, unsaid", url: bucket, status: 400, body: `<Error><Code>AccessDenied</Code><Message>There were headers present in the request which were not signed</Message></Error>`, after: func(r *http.Request) {
 			r.Header.Set("X-Amz-Tagging", "a=b")

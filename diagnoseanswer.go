@@ -68,32 +68,30 @@ func readAnswer(resp *http.Response) answer {
 	return a
 }
 
-// readXML reads the answer of S3, of the query protocols or of EC2. What comes before
-// a fault in it may do.
+// readXML reads the answer of S3, of the query protocols or of EC2, whose elements
+// have the same names at different depths. What comes before a fault in it may do.
 func (a *answer) readXML(data []byte) {
 	var code, hexCanonical, region, serverTime, requestTime string
-	for _, in := range []struct{ root, path string }{{"Error", ""}, {"ErrorResponse", "Error>"}, {"Response", "Errors>Error>"}} {
-		fields := []flat.Field{
-			{Name: "Code", To: &code},
-			{Name: "Message", To: &a.message},
-			{Name: "CanonicalRequest", To: &a.canonical},
-			{Name: "CanonicalRequestBytes", To: &hexCanonical},
-			{Name: "StringToSign", To: &a.toSign},
-			{Name: "SignatureProvided", To: &a.signature},
-			{Name: "Region", To: &region},
-			{Name: "Endpoint", To: &a.endpoint},
-			{Name: "HeadersNotSigned", To: &a.unsigned},
-			{Name: "S3ComputedContentSHA256", To: &a.bodyHash},
-			{Name: "ServerTime", To: &serverTime},
-			{Name: "RequestTime", To: &requestTime},
-		}
-		for i := range fields {
-			fields[i].Name = in.path + fields[i].Name
-		}
-		flat.XML(data, in.root, fields...)
-		for _, f := range fields {
-			*f.To = strings.TrimSpace(*f.To)
-		}
+	fields := []flat.Field{
+		{Name: "Code", To: &code},
+		{Name: "Message", To: &a.message},
+		{Name: "CanonicalRequest", To: &a.canonical},
+		{Name: "CanonicalRequestBytes", To: &hexCanonical},
+		{Name: "StringToSign", To: &a.toSign},
+		{Name: "SignatureProvided", To: &a.signature},
+		{Name: "Region", To: &region},
+		{Name: "Endpoint", To: &a.endpoint},
+		{Name: "HeadersNotSigned", To: &a.unsigned},
+		{Name: "S3ComputedContentSHA256", To: &a.bodyHash},
+		{Name: "ServerTime", To: &serverTime},
+		{Name: "RequestTime", To: &requestTime},
+	}
+	for i := range fields {
+		fields[i].Name, fields[i].First = "*>"+fields[i].Name, true
+	}
+	flat.XML(data, "*", fields...)
+	for _, f := range fields {
+		*f.To = strings.TrimSpace(*f.To)
 	}
 	a.code = cmp.Or(code, a.code)
 	// The same in hex, for characters that XML can't have.
@@ -114,19 +112,20 @@ func readTime(text string) time.Time {
 	return time.Time{}
 }
 
-// readJSON reads the answer of the JSON protocols and of gateways.
+// readJSON reads the answer of the JSON protocols and of gateways. Fields of another
+// type stay empty.
 func (a *answer) readJSON(data []byte) {
-	var kind, code, message string
-	flat.JSON(data, // fields of another type stay empty
-		flat.Field{Name: "__type", To: &kind},
-		flat.Field{Name: "errors>code", To: &code},
-		flat.Field{Name: "errors>message", To: &message},
-		flat.Field{Name: "error>code", To: &code},
-		flat.Field{Name: "error>message", To: &message},
-		flat.Field{Name: "code", To: &code},
-		flat.Field{Name: "message", To: &message})
-	a.code = cmp.Or(a.code, kind, code)
-	a.message = cmp.Or(a.message, message)
+	var kind string
+	var codes, messages [3]string
+	fields := []flat.Field{{Name: "__type", To: &kind}}
+	for i, in := range []string{"", "error>", "errors>"} {
+		fields = append(fields,
+			flat.Field{Name: in + "code", To: &codes[i], First: true},
+			flat.Field{Name: in + "message", To: &messages[i], First: true})
+	}
+	flat.JSON(data, fields...)
+	a.code = cmp.Or(a.code, kind, cmp.Or(codes[:]...))
+	a.message = cmp.Or(messages[:]...)
 }
 
 // readMessage takes the canonical request and the string to sign out of the message,

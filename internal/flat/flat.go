@@ -4,10 +4,17 @@
 package flat
 
 // A Field is a string to read, and where to put it. It stays as it is where the
-// reply lacks it. Of two with one name the later wins.
+// reply lacks it.
 type Field struct {
-	Name string // those on the way from the root, with > between them
-	To   *string
+	Name  string // those on the way from the root, with > between them; in XML *>name is one anywhere
+	To    *string
+	First bool // of several, the first that is not empty; else the last
+}
+
+func (f *Field) set(text []byte) {
+	if !f.First || *f.To == "" {
+		*f.To = string(text)
+	}
 }
 
 // A reader is at a place in a reply.

@@ -55,13 +55,13 @@ func (r *jsonReader) members(depth int, open byte) bool {
 		return true
 	}
 	for {
-		var to *string
+		var field *Field
 		if open == '{' {
 			if !r.string() {
 				return false
 			}
 			r.in = append(r.in, string(r.text))
-			to = r.field()
+			field = r.field()
 			r.space()
 			if r.next() != ':' {
 				return false
@@ -72,10 +72,10 @@ func (r *jsonReader) members(depth int, open byte) bool {
 		if !r.value(depth + 1) {
 			return false
 		}
-		if to != nil && kind == '"' {
-			*to = string(r.text)
+		if field != nil && kind == '"' {
+			field.set(r.text)
 		}
-		r.other = r.other || to != nil && kind != '"' && kind != 'n'
+		r.other = r.other || field != nil && kind != '"' && kind != 'n'
 		if open == '{' {
 			r.in = r.in[:len(r.in)-1]
 		}
@@ -91,11 +91,11 @@ func (r *jsonReader) members(depth int, open byte) bool {
 	}
 }
 
-// field returns where to put the value of the innermost member.
-func (r *jsonReader) field() *string {
-	for _, f := range r.fields {
-		if r.isIn(f.Name) {
-			return f.To
+// field returns the field that the innermost member is, or nil.
+func (r *jsonReader) field() *Field {
+	for i := range r.fields {
+		if r.isIn(r.fields[i].Name) {
+			return &r.fields[i]
 		}
 	}
 	return nil

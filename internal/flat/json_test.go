@@ -14,7 +14,7 @@ func checkJSON(t *testing.T, data []byte) {
 	err := json.Unmarshal(data, &want)
 	got := want
 	got.Code, got.AccessKeyID, got.Token = "", "", ""
-	ok := JSON(data, Field{"Code", &got.Code}, Field{"AccessKeyId", &got.AccessKeyID}, Field{"Token", &got.Token})
+	ok := JSON(data, Field{Name: "Code", To: &got.Code}, Field{Name: "AccessKeyId", To: &got.AccessKeyID}, Field{Name: "Token", To: &got.Token})
 	if !ok && bytes.Count(data, []byte("["))+bytes.Count(data, []byte("{")) > maxDepth {
 		return
 	}
@@ -46,7 +46,7 @@ func TestJSON(t *testing.T) {
 	nested := func(n int) []byte {
 		return []byte(`{"a":` + strings.Repeat("[", n) + strings.Repeat("]", n) + `,"Code":"x"}`)
 	}
-	if !JSON(nested(maxDepth-1), Field{"Code", &code}) || code != "x" {
+	if !JSON(nested(maxDepth-1), Field{Name: "Code", To: &code}) || code != "x" {
 		t.Errorf("%d deep: got %q", maxDepth, code)
 	}
 	if JSON(nested(maxDepth)) || JSON(bytes.Repeat([]byte(`{"a":`), 1<<20)) || JSON(bytes.Repeat([]byte(`[`), 1<<20)) {
@@ -57,12 +57,12 @@ func TestJSON(t *testing.T) {
 // Members can be in objects and arrays, and what is no string does not hide others.
 func TestJSONPath(t *testing.T) {
 	var first, second, third string
-	fields := []Field{{"code", &first}, {"Error>Code", &second}, {"errors>code", &third}}
-	if !JSON([]byte(`{"error":{"code":"a","x":[{"code":"b"}],"":{"code":"c"}},"errors":[{"code":"d"},{"x":{"code":"e"}},"f"],"code":"g","":{"code":"h"},"x>code":"i"}`), fields...) ||
+	fields := []Field{{Name: "code", To: &first}, {Name: "Error>Code", To: &second}, {Name: "errors>code", To: &third, First: true}}
+	if !JSON([]byte(`{"error":{"code":"a","x":[{"code":"b"}],"":{"code":"c"}},"errors":[{"code":""},{"code":"d"},{"code":"e"},{"x":{"code":"e"}},"f"],"code":"g","":{"code":"h"},"x>code":"i"}`), fields...) ||
 		first != "g" || second != "a" || third != "d" {
 		t.Errorf("got %q, %q, %q", first, second, third)
 	}
-	if JSON([]byte(`{"code":403,"error":{"code":["x"]},"errors":{"code":"j","":"k"}}`), fields...) || first != "g" || second != "a" || third != "j" {
+	if JSON([]byte(`{"code":403,"error":{"code":["x"]},"errors":{"code":"j","":"k"}}`), fields...) || first != "g" || second != "a" || third != "d" {
 		t.Errorf("of other types: got %q, %q, %q", first, second, third)
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// XML reads elements below the one that data is, root, by their names without
-// prefix, and reports whether data is such an element. What comes after it is not
+// XML reads elements below the one that data is, root, or * for any, by their names
+// without prefix, and reports whether data is such an element. What comes after it is not
 // looked at. A DOCTYPE and names beyond ASCII are refused; what an XML declaration
 // says is passed over, for all is UTF-8.
 func XML(data []byte, root string, fields ...Field) bool {
@@ -42,7 +42,7 @@ func XML(data []byte, root string, fields ...Field) bool {
 			}
 		default:
 			name := r.name()
-			if name == "" || len(r.open) == 0 && local(name) != root {
+			if name == "" || len(r.open) == 0 && root != "*" && local(name) != root {
 				return false
 			}
 			r.open = append(r.open, element{name: name})
@@ -55,9 +55,9 @@ func XML(data []byte, root string, fields ...Field) bool {
 			continue
 		}
 		last := len(r.open) - 1
-		for _, f := range fields {
-			if r.in(f.Name) {
-				*f.To = string(r.open[last].text)
+		for i := range fields {
+			if f := &fields[i]; r.in(f.Name) {
+				f.set(r.open[last].text)
 			}
 		}
 		if r.open = r.open[:last]; last == 0 {
@@ -85,6 +85,9 @@ func (r *xmlReader) add(text []byte) {
 
 // in reports whether the innermost element is where path leads from the root.
 func (r *xmlReader) in(path string) bool {
+	if name, anywhere := strings.CutPrefix(path, "*>"); anywhere {
+		return local(r.open[len(r.open)-1].name) == name
+	}
 	for _, e := range r.open[1:] {
 		var name string
 		if name, path, _ = strings.Cut(path, ">"); name != local(e.name) {

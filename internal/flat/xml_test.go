@@ -19,7 +19,7 @@ func checkXML(t *testing.T, data []byte) {
 	err := xml.Unmarshal(data, &want)
 	got := want
 	got.A, got.B, got.Code = "", "", ""
-	ok := XML(data, "Reply", Field{"Result>Credentials>A", &got.A}, Field{"Result>Credentials>B", &got.B}, Field{"Code", &got.Code})
+	ok := XML(data, "Reply", Field{Name: "Result>Credentials>A", To: &got.A}, Field{Name: "Result>Credentials>B", To: &got.B}, Field{Name: "Code", To: &got.Code})
 	switch {
 	case !ok && (bytes.Contains(data, []byte("<!")) || !ascii(data)):
 		return
@@ -66,6 +66,15 @@ func TestXML(t *testing.T) {
 		if !XML([]byte(taken), "Reply") {
 			t.Errorf("%q is refused", taken)
 		}
+	}
+}
+
+// Elements can be anywhere, and the first of several may be wanted.
+func TestXMLAnywhere(t *testing.T) {
+	var first, last string
+	if !XML([]byte(`<x:a><Code/><b><x:Code>1</x:Code></b><Code>2</Code></x:a>`), "*", Field{Name: "*>Code", To: &first, First: true}, Field{Name: "*>Code", To: &last}) ||
+		first != "1" || last != "2" {
+		t.Errorf("got %q, %q", first, last)
 	}
 }
 
