@@ -96,22 +96,38 @@ func IsWord(s string) bool {
 // withoutReply says why an exchange failed. What net/http says of a malformed
 // reply quotes it. It goes without errors.As, whose reflection is 14 KB of a program.
 func withoutReply(err error) error {
+	var timeout, untrusted bool
 	why := ErrNotHTTP
-	for e := err; e != nil; e = errors.Unwrap(e) {
-		if timeout, ok := e.(net.Error); ok && timeout.Timeout() {
-			return ErrNoAnswer
+	var look func(err error)
+	look = func(err error) {
+		if e, ok := err.(net.Error); ok && e.Timeout() {
+			timeout = true
 		}
-		switch e := e.(type) {
+		switch e := err.(type) {
 		case *tls.CertificateVerificationError: // it quotes the certificate
-			why = ErrUntrusted
+			untrusted = true
 		case *net.OpError:
 			if why == ErrNotHTTP {
 				why = e
 			}
 		}
+		switch e := err.(type) {
+		case interface{ Unwrap() error }:
+			look(e.Unwrap())
+		case interface{ Unwrap() []error }:
+			for _, err := range e.Unwrap() {
+				look(err)
+			}
+		}
 	}
-	if errors.Is(err, context.Canceled) {
+	look(err)
+	switch {
+	case timeout:
+		return ErrNoAnswer
+	case errors.Is(err, context.Canceled):
 		return context.Canceled
+	case untrusted:
+		return ErrUntrusted
 	}
 	return why
 }
