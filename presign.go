@@ -10,9 +10,10 @@ import (
 
 const maxExpires = 7 * 24 * time.Hour
 
-// Presign signs req in the query, with Signature Version 4: req.URL becomes a URL
-// that is good for the time given, one second to seven days, in whole seconds,
-// without any key at hand. It never outlives the credentials: where they expire sooner, so does
+// Presign signs req in the query, with Signature Version 4, for one region:
+// [Signer.Presign4A] is for a set of them, as the hosts of S3 multi-region access
+// points stand for. req.URL becomes a URL that is good for the time given, one
+// second to seven days, in whole seconds, without any key at hand. It never outlives the credentials: where they expire sooner, so does
 // the URL.
 //
 // The headers that are set on req are signed and stay on it, and whoever uses the
