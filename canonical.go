@@ -573,6 +573,10 @@ func (m *message) fieldLess(i, j int) bool {
 // sortParams sorts the query as it is signed, by name, then by value, into
 // m.paramOrder.
 func (m *message) sortParams() {
+	if len(m.params) == 0 {
+		m.paramOrder = m.paramOrder[:0]
+		return
+	}
 	keys := make([]uint64, 0, fewKeys)
 	for _, p := range m.params {
 		keys = append(keys, sortKey(m.query[p.start:p.equals]))
@@ -592,19 +596,17 @@ func (m *message) paramLess(i, j int) bool {
 const fewKeys = 24
 
 // sort returns the places of keys in their order, and in that of less where they are
-// equal. A processor can't guess how a comparison of keys ends, and has to guess next
+// equal. The order given is that of the request before, and most often right again. A processor can't guess how a comparison of keys ends, and has to guess next
 // to none here: the place of one is the number of those before it.
 func (m *message) sort(order []int, keys []uint64, less func(m *message, i, j int) bool) []int {
-	order = slices.Grow(order[:0], len(keys))[:len(keys)]
-	sorted := true
-	for i := range order {
-		order[i] = i
-		sorted = sorted && (i == 0 || keys[i-1] < keys[i])
-	}
-	if sorted {
+	if len(order) == len(keys) && ascend(order, keys) {
 		return order
 	}
+	order = slices.Grow(order[:0], len(keys))[:len(keys)]
 	if len(keys) > fewKeys {
+		for i := range order {
+			order[i] = i
+		}
 		sort.Sort(byLess{order, m, less})
 		return order
 	}
@@ -628,6 +630,16 @@ func (m *message) sort(order []int, keys []uint64, less func(m *message, i, j in
 		order[places[i]] = i
 	}
 	return order
+}
+
+// ascend reports whether keys are in that order, no two of them equal.
+func ascend(order []int, keys []uint64) bool {
+	for i := 1; i < len(order); i++ {
+		if keys[order[i-1]] >= keys[order[i]] {
+			return false
+		}
+	}
+	return true
 }
 
 // byLess sorts as slices.SortFunc would, which is many KB for each type of element.

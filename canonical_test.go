@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 // What is done eight or four bytes at once is what is done byte by byte.
@@ -165,6 +166,23 @@ func TestOneSecretOfTwoKeys(t *testing.T) {
 }
 
 // Values are signed with their white space folded, however long they are.
+// Names of headers may be in memory that changes after the request.
+func TestNamesInBorrowedMemory(t *testing.T) {
+	s := &Signer{Service: "ec2", Region: "us-east-1", Credentials: testKeys}
+	buffer := []byte("X-One")
+	for _, name := range []string{"X-One", "X-Two", "X-One"} {
+		copy(buffer, name)
+		req, _ := http.NewRequest("GET", "https://h.example/", nil)
+		req.Header = http.Header{unsafe.String(&buffer[0], len(buffer)): {"v"}}
+		if err := s.Sign4(req); err != nil {
+			t.Fatal(err)
+		}
+		if got := req.Header.Get("Authorization"); !strings.Contains(got, "SignedHeaders=host;x-amz-date;"+strings.ToLower(name)+",") {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
+
 // A Signer remembers what the request before had. What it makes of the next one is
 // what a new Signer makes of it.
 func TestRemembers(t *testing.T) {

@@ -236,24 +236,33 @@ type field struct {
 
 // newMessage returns a message with memory for a request as most are.
 func newMessage() any {
-	b := make([]byte, 2048)
-	return &message{
-		buf: b[:0:1280], path: b[1280:1280:1408], signed: b[1408:1408:1536], signature: b[1536:1536:1664], plainHost: b[1664:1664:1792],
-		fields: make([]field, 0, 12), order: make([]int, 0, 12),
-	}
+	all := new(struct {
+		m      message
+		fields [12]field
+		order  [12]int
+		bytes  [1792]byte
+	})
+	m, b := &all.m, all.bytes[:]
+	m.fields, m.order = all.fields[:0], all.order[:0]
+	m.buf, m.path, m.signed = b[:0:1280], b[1280:1280:1408], b[1408:1408:1536]
+	m.signature, m.plainHost = b[1536:1536:1664], b[1664:1664]
+	return m
 }
 
 func (st *state) message() *message { return st.messages.Get().(*message) }
 
-// free keeps the message's memory for the next, and of the request no more than the
-// names of its headers: the next mostly has the same, which are then read and
-// sorted already.
+// free keeps the message's memory for the next, and of the request no more than a copy
+// of the names of its headers: the next mostly has the same, which are then read
+// and sorted already.
 func (st *state) free(m *message) {
 	const most = 64 << 10
 	if max(cap(m.buf), cap(m.query), cap(m.path), cap(m.plainHost)) > most || cap(m.params)+cap(m.fields) > most/64 {
 		return
 	}
 	if m.listed && len(m.signed) < 1<<10 {
+		if !m.sameNames {
+			m.copyNames()
+		}
 		for i := range m.fields {
 			m.fields[i].value, m.fields[i].more = "", nil
 		}
@@ -265,6 +274,20 @@ func (st *state) free(m *message) {
 	m.path, m.query, m.params, m.fields = m.path[:0], m.query[:0], m.params[:0], m.fields[:0]
 	m.digest, m.hash.ctx = m.digest[:0], nil
 	st.messages.Put(m)
+}
+
+// copyNames makes the caller's names of fields the message's own: the caller may write
+// over them, as servers do that reuse their buffers.
+func (m *message) copyNames() {
+	all := make([]byte, 0, 256)
+	for _, f := range m.fields[:m.known] {
+		all = append(all, f.name...)
+	}
+	names := string(all)
+	for i := range m.fields[:m.known] {
+		n := len(m.fields[i].name)
+		m.fields[i].name, names = names[:n], names[n:]
+	}
 }
 
 // read takes from the request all that is known without credentials and body.

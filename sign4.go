@@ -135,16 +135,14 @@ func (m *message) sign() {
 
 // setKey sets the signing key and the credential. The scope of SigV4A has no region.
 func (m *message) setKey(st *state) {
-	id := keyID{secret: m.creds.SecretAccessKey, accessKeyID: m.creds.AccessKeyID}
 	if m.algorithm == algorithm4A {
-		m.key = st.key(id, m.derive)
-		m.credential = id.accessKeyID + "/" + m.date[:8] + "/" + m.service + "/aws4_request"
+		m.key = st.key(keyID{secret: m.creds.SecretAccessKey, accessKeyID: m.creds.AccessKeyID}, m.derive)
+		m.credential = m.creds.AccessKeyID + "/" + m.date[:8] + "/" + m.service + "/aws4_request"
 		m.authorizes = authorizes(m.algorithm, m.credential)
 		return
 	}
-	if id.day = m.date[:8]; !m.sameKeys || !m.sameScope || m.key.id.day != id.day {
-		id.region, id.service = m.region, m.service
-		m.key = st.key(id, m.derive)
+	if day := m.date[:8]; !m.sameKeys || !m.sameScope || m.key.id.day != day {
+		m.key = st.key(keyID{m.creds.SecretAccessKey, m.creds.AccessKeyID, day, m.region, m.service}, m.derive)
 	}
 	m.credential, m.authorizes = m.key.credential, m.key.authorizes
 }
