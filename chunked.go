@@ -193,7 +193,7 @@ func (m *message) setStreamHeaders(encoding, length, trailer string) {
 		{name: "X-Amz-Decoded-Content-Length", value: length},
 		{name: "X-Amz-Trailer", value: trailer},
 	}
-	m.known, m.sameNames = 0, false
+	m.sameNames = false
 	for _, f := range m.streamHeaders {
 		m.removeField(f.name)
 		if f.value != "" {

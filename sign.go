@@ -259,7 +259,7 @@ func (st *state) free(m *message) {
 	if max(cap(m.buf), cap(m.query), cap(m.path), cap(m.plainHost)) > most || cap(m.params)+cap(m.fields) > most/64 {
 		return
 	}
-	if m.listed && len(m.signed) < 1<<10 {
+	if m.listed && m.streamHeaders == nil && len(m.signed) < 1<<10 {
 		if !m.sameNames {
 			m.copyNames()
 		}
