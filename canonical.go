@@ -80,16 +80,25 @@ func plainHost(host string) bool {
 }
 
 // askNetHTTP returns host as net/http writes it: in Punycode, and without the
-// zone of an IPv6 address.
+// zone of an IPv6 address. It has to write that unchanged, since it will be set as
+// Request.Host.
 func askNetHTTP(host string) (string, error) {
-	var b bytes.Buffer
-	err := (&http.Request{Method: "GET", URL: &url.URL{Path: "/"}, Host: host}).Write(&b)
-	_, sent, _ := strings.Cut(b.String(), "\r\nHost: ")
-	sent, _, _ = strings.Cut(sent, "\r\n")
-	if err != nil || sent == "" || !utf8.ValidString(host) {
+	sent := written(host)
+	if sent == "" || written(sent) != sent || !utf8.ValidString(host) {
 		return "", fmt.Errorf("awsauth: net/http can't send the host %q: correct URL.Host or Request.Host", host)
 	}
 	return sent, nil
+}
+
+// written returns the Host header that net/http writes for host, or "".
+func written(host string) string {
+	var b bytes.Buffer
+	if err := (&http.Request{Method: "GET", URL: &url.URL{Path: "/"}, Host: host}).Write(&b); err != nil {
+		return ""
+	}
+	_, sent, _ := strings.Cut(b.String(), "\r\nHost: ")
+	sent, _, _ = strings.Cut(sent, "\r\n")
+	return sent
 }
 
 // readPath makes the canonical URI. For the S3 family the URL is set to it:

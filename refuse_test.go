@@ -76,6 +76,7 @@ var refusals = []struct {
 	{name: "length in a spelling that net/http sends too", edit: func(r *http.Request) { r.Header["content-length"] = []string{"3"} }, want: "content-length is net/http's to write"},
 	{name: "bad header name without values", edit: func(r *http.Request) { r.Header["bad key"] = nil }, want: "is not a header name"},
 	{name: "CONNECT", method: "CONNECT", want: "can't be signed"},
+	{name: "host with two zones", edit: func(r *http.Request) { r.Host = "[fe80::1%a%b]" }, want: "net/http can't send the host"},
 	{name: "host that ends in colons", edit: func(r *http.Request) { r.Host = "h.example::" }, want: "ends in colons"},
 	{name: "host of a port alone", edit: func(r *http.Request) { r.Host = ":443" }, want: "set URL.Host"},
 
