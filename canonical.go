@@ -295,14 +295,10 @@ func appendEscapedByte(b []byte, c byte) []byte {
 }
 
 // unreserved reports whether c is never percent-encoded (RFC 3986, section 2.3).
-func unreserved(c byte) bool { return isUnreserved[c] }
-
-var isUnreserved = func() (is [256]bool) {
-	for _, c := range []byte("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~") {
-		is[c] = true
-	}
-	return is
-}()
+func unreserved(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
+		c == '-' || c == '.' || c == '_' || c == '~'
+}
 
 func isHex(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f'
