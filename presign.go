@@ -109,7 +109,8 @@ func (m *message) presignAt(st *state, expires time.Duration, now time.Time) {
 	}
 }
 
-// addParam adds a parameter to the query.
+// addParam adds a parameter to the query, with a value that needs no escapes. It is
+// not inlined for the reason that addField is not.
 //
 //go:noinline
 func (m *message) addParam(name, value string) {
